@@ -1,0 +1,12 @@
+//! The native core of Typhoon: HTTP without input and output.
+//!
+//! Bytes in, events out; events in, bytes out. Every module here is plain Rust without a Python
+//! type in it, opens no socket and reads no clock. Only [`python`] (feature `python`) knows
+//! CPython: it wraps the others as the module `typhoon._core`.
+#![deny(unsafe_code)]
+
+#[forbid(unsafe_code)]
+pub mod forms;
+
+#[cfg(feature = "python")]
+mod python;
