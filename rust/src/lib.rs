@@ -7,6 +7,10 @@
 
 #[forbid(unsafe_code)]
 pub mod forms;
+#[forbid(unsafe_code)]
+pub mod headers;
+#[forbid(unsafe_code)]
+pub mod http1;
 
 #[cfg(feature = "python")]
 mod python;

@@ -1,9 +1,16 @@
-//! The thin layer that wraps the core for CPython.
+//! The thin layer that wraps the core for CPython, as the module `typhoon._core`.
+
+mod connection;
+mod headers;
+mod request;
+mod text;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    Ok(())
+    headers::register(module)?;
+    request::register(module)?;
+    connection::register(module)
 }

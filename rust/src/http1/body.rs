@@ -1,0 +1,171 @@
+//! Bodies by length, in chunks and until close (RFC 9112 §6 and §7).
+
+use super::error::Error;
+use super::head::{BodyLength, find_end, parse_trailers};
+use super::{MAX_CHUNK_EXTENSIONS, decoder::Limits};
+use crate::headers::Headers;
+
+/// What a step through a body gave.
+#[derive(Debug)]
+pub(super) enum Step<'a> {
+    /// More input is needed behind what was not consumed.
+    NeedMore,
+    /// Content.
+    Data(&'a [u8]),
+    /// All of it has come, with its trailers.
+    End(Option<Box<Headers>>),
+}
+
+/// Where we are in a body.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// So many bytes are still to come.
+    Length(u64),
+    /// In chunks.
+    Chunked(Chunked),
+    /// Until the peer closes.
+    UntilClose,
+}
+
+/// A chunked body: `chunk-size [ext] CRLF data CRLF … 0 CRLF trailers CRLF`.
+#[derive(Debug, Default)]
+pub(super) struct Chunked {
+    state: ChunkState,
+    extensions: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ChunkState {
+    /// In the size, with this many digits and this value so far.
+    Size { digits: u8, value: u64 },
+    /// Between the size and CR, where white space or an extension may stand.
+    Extension { value: u64 },
+    /// Behind the CR of a size line.
+    SizeLineFeed { value: u64 },
+    /// In the data.
+    Data { remaining: u64 },
+    /// Behind the data: CR, LF.
+    DataEnd { seen_cr: bool },
+    /// Behind the last chunk. `scanned` bytes of the trailers have been looked at.
+    Trailers { scanned: usize },
+}
+
+impl Default for ChunkState {
+    fn default() -> Self {
+        Self::Size {
+            digits: 0,
+            value: 0,
+        }
+    }
+}
+
+impl Body {
+    pub(super) fn new(length: BodyLength) -> Self {
+        match length {
+            BodyLength::Exact(length) => Self::Length(length),
+            BodyLength::Chunked => Self::Chunked(Chunked::default()),
+            BodyLength::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Take one step: how many bytes of `input` are done with, and what they were.
+    pub(super) fn step<'a>(
+        &mut self,
+        input: &'a [u8],
+        limits: &Limits,
+    ) -> Result<(usize, Step<'a>), Error> {
+        match self {
+            Self::Length(0) => Ok((0, Step::End(None))),
+            Self::Length(remaining) => Ok(take(input, remaining)),
+            Self::UntilClose => Ok(take(input, &mut u64::MAX.clone())),
+            Self::Chunked(chunked) => chunked.step(input, limits),
+        }
+    }
+}
+
+fn take<'a>(input: &'a [u8], remaining: &mut u64) -> (usize, Step<'a>) {
+    if input.is_empty() {
+        return (0, Step::NeedMore);
+    }
+    let length = usize::try_from(*remaining).map_or(input.len(), |most| most.min(input.len()));
+    *remaining -= length as u64;
+    (length, Step::Data(&input[..length]))
+}
+
+impl Chunked {
+    fn step<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<(usize, Step<'a>), Error> {
+        let mut position = 0;
+        loop {
+            if let ChunkState::Data { remaining } = &mut self.state {
+                if *remaining > 0 {
+                    let (taken, step) = take(&input[position..], remaining);
+                    return Ok((position + taken, step));
+                }
+                self.state = ChunkState::DataEnd { seen_cr: false };
+            }
+            if let ChunkState::Trailers { scanned } = &mut self.state {
+                let section = &input[position..];
+                let Some(end) = find_end(section, *scanned)? else {
+                    if section.len() > limits.max_head_size {
+                        return Err(Error::HeadTooLarge);
+                    }
+                    *scanned = section.len();
+                    return Ok((position, Step::NeedMore));
+                };
+                if end > limits.max_head_size {
+                    return Err(Error::HeadTooLarge);
+                }
+                let trailers = match &section[..end] {
+                    b"\r\n" => None,
+                    section => Some(Box::new(parse_trailers(section)?)),
+                };
+                return Ok((position + end, Step::End(trailers)));
+            }
+            let Some(&byte) = input.get(position) else {
+                return Ok((position, Step::NeedMore));
+            };
+            position += 1;
+            self.state = self.next_state(byte)?;
+        }
+    }
+
+    /// One byte of the framing around the data.
+    fn next_state(&mut self, byte: u8) -> Result<ChunkState, Error> {
+        Ok(match (self.state, byte) {
+            (ChunkState::Size { digits, value }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                // Fifteen digits are enough for any body, and cannot overflow.
+                if digits == 15 {
+                    return Err(Error::Chunk);
+                }
+                let digit = match byte {
+                    b'0'..=b'9' => byte - b'0',
+                    _ => (byte | 0x20) - b'a' + 10,
+                };
+                ChunkState::Size {
+                    digits: digits + 1,
+                    value: value * 16 + u64::from(digit),
+                }
+            }
+            (ChunkState::Size { digits: 1.., value }, b'\r') => ChunkState::SizeLineFeed { value },
+            (ChunkState::Size { digits: 1.., value }, b';' | b' ' | b'\t') => {
+                self.extensions += 1;
+                ChunkState::Extension { value }
+            }
+            (ChunkState::Extension { value }, b'\r') => ChunkState::SizeLineFeed { value },
+            (ChunkState::Extension { value }, b'\t' | b' '..=b'~' | 0x80..) => {
+                self.extensions += 1;
+                if self.extensions > MAX_CHUNK_EXTENSIONS {
+                    return Err(Error::ChunkExtensions);
+                }
+                ChunkState::Extension { value }
+            }
+            (ChunkState::SizeLineFeed { value: 0 }, b'\n') => ChunkState::Trailers { scanned: 0 },
+            (ChunkState::SizeLineFeed { value }, b'\n') => ChunkState::Data { remaining: value },
+            (ChunkState::DataEnd { seen_cr: false }, b'\r') => {
+                ChunkState::DataEnd { seen_cr: true }
+            }
+            (ChunkState::DataEnd { seen_cr: true }, b'\n') => ChunkState::default(),
+            _ => return Err(Error::Chunk),
+        })
+    }
+}

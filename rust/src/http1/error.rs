@@ -1,0 +1,97 @@
+//! What can be wrong with a message, and the status code that says so to its sender.
+
+use std::fmt;
+
+/// A message against the rules. The connection that it came on cannot be used any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error {
+    /// The head is over the limit.
+    HeadTooLarge,
+    /// The request line alone is over the limit.
+    TargetTooLong,
+    /// There are more than [`MAX_FIELDS`](super::MAX_FIELDS) fields.
+    TooManyFields,
+    /// The body is over the limit.
+    BodyTooLarge,
+    /// A version other than 1.0 and 1.1.
+    Version,
+    /// The start line is not one.
+    StartLine,
+    /// The target has a form that its method does not allow.
+    Target,
+    /// A line ends in LF without CR, or CR stands alone.
+    BareLineFeed,
+    /// A field line is malformed: its name, white space before the colon, folding, control characters.
+    Field,
+    /// An HTTP/1.1 request without a Host.
+    HostMissing,
+    /// More than one Host.
+    HostRepeated,
+    /// A Host that is not a host.
+    HostInvalid,
+    /// A length that is not a decimal number, or several that differ.
+    ContentLength,
+    /// Both a length and a transfer coding.
+    LengthAndTransferEncoding,
+    /// A transfer coding other than chunked, which we do not have.
+    TransferEncodingUnknown,
+    /// Chunked is not the last coding, comes twice, or in an HTTP/1.0 message.
+    TransferEncoding,
+    /// A malformed chunk.
+    Chunk,
+    /// More chunk extensions than the limit.
+    ChunkExtensions,
+    /// The peer closed in the middle of a message.
+    Incomplete,
+}
+
+impl Error {
+    /// The status code of the answer to a request that is wrong in this way (RFC 9110 §15).
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::HeadTooLarge | Self::TooManyFields => 431,
+            Self::TargetTooLong => 414,
+            Self::BodyTooLarge => 413,
+            Self::Version => 505,
+            Self::TransferEncodingUnknown => 501,
+            _ => 400,
+        }
+    }
+
+    /// One line that tells the sender what to mend.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::HeadTooLarge => "header section too large",
+            Self::TargetTooLong => "request target too long",
+            Self::TooManyFields => "too many header fields",
+            Self::BodyTooLarge => "body too large",
+            Self::Version => "unsupported HTTP version",
+            Self::StartLine => "malformed start line",
+            Self::Target => "invalid request target",
+            Self::BareLineFeed => "lines must end with CRLF",
+            Self::Field => "malformed header field",
+            Self::HostMissing => "missing Host header",
+            Self::HostRepeated => "multiple Host headers",
+            Self::HostInvalid => "invalid Host header",
+            Self::ContentLength => "invalid Content-Length",
+            Self::LengthAndTransferEncoding => {
+                "message with both Transfer-Encoding and Content-Length"
+            }
+            Self::TransferEncodingUnknown => "unsupported Transfer-Encoding",
+            Self::TransferEncoding => "invalid Transfer-Encoding",
+            Self::Chunk => "malformed chunk",
+            Self::ChunkExtensions => "chunk extensions too large",
+            Self::Incomplete => "connection closed in the middle of a message",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Error {}

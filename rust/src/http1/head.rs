@@ -1,0 +1,431 @@
+//! Heads of requests and responses (RFC 9112 §2 to §6), parsed in place by `httparse`.
+//!
+//! On top of what `httparse` checks, a head is refused for:
+//! a line that ends in LF alone (§2.2); a target whose form the method does not allow (§3.2);
+//! on HTTP/1.1 a missing, and on any version a repeated or malformed Host (§3.2); lengths that
+//! differ or are not decimal digits, a length beside a transfer coding, a coding other than one
+//! final `chunked`, any coding on HTTP/1.0 (§6.1, §6.3). `httparse` itself refuses folded lines,
+//! white space before the colon and control characters (§5).
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::error::Error;
+use super::{MAX_FIELDS, decoder::Limits};
+use crate::headers::{Headers, list_members};
+
+/// HTTP/1.0 or HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+impl Version {
+    /// As it stands in a start line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
+/// The forms of a request target (RFC 9112 §3.2). Ranges are those of the target's own bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// `/path?query`
+    Origin,
+    /// `http://host/path?query`: where its authority is, and where its path begins.
+    Absolute {
+        /// host and port
+        authority: Range<usize>,
+        /// path and query; empty stands for `/`
+        path: usize,
+    },
+    /// `host:port`, of CONNECT only.
+    Authority,
+    /// `*`, of OPTIONS only.
+    Asterisk,
+}
+
+/// The first line of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartLine {
+    /// Of a request; the ranges are those of the head's bytes.
+    Request {
+        /// case-sensitive token
+        method: Range<usize>,
+        /// the target's bytes, all of them visible ASCII
+        target: Range<usize>,
+        /// what kind of target it is
+        form: Target,
+    },
+    /// Of a response.
+    Response {
+        /// 100 to 999
+        status: u16,
+        /// may be empty
+        reason: Range<usize>,
+    },
+}
+
+/// How the body that follows a head is delimited (RFC 9112 §6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    /// So many bytes; 0 is no body.
+    Exact(u64),
+    /// In chunks.
+    Chunked,
+    /// Until the peer closes; responses only.
+    UntilClose,
+}
+
+/// A parsed head. Names, values and the start line lie in the one buffer of `headers`.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The version in the start line.
+    pub version: Version,
+    /// Method and target, or status and reason.
+    pub start_line: StartLine,
+    /// The fields.
+    pub headers: Headers,
+    /// What comes behind the head.
+    pub body: BodyLength,
+    /// Whether the sender wants the connection to stay open (RFC 9112 §9.3).
+    pub keep_alive: bool,
+    /// Whether the sender waits for `100 Continue` (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+    /// Whether the sender offers another protocol on this connection (RFC 9110 §7.8).
+    pub upgrade: bool,
+}
+
+impl Head {
+    /// The bytes at a range that the start line names.
+    #[must_use]
+    pub fn text(&self, range: &Range<usize>) -> &[u8] {
+        self.headers.text_at(range.clone())
+    }
+}
+
+/// Where a part of `text` stands in it.
+fn span_in(text: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
+}
+
+type FieldBuffer<'a> = [MaybeUninit<httparse::Header<'a>>; MAX_FIELDS];
+
+const fn field_buffer<'a>() -> FieldBuffer<'a> {
+    [const { MaybeUninit::uninit() }; MAX_FIELDS]
+}
+
+fn copy_fields(text: &[u8], fields: &[httparse::Header<'_>]) -> Headers {
+    Headers::from_spans(
+        text.to_vec(),
+        fields.iter().map(|field| {
+            (
+                span_in(text, field.name.as_bytes()),
+                span_in(text, field.value),
+            )
+        }),
+    )
+}
+
+/// Where the empty line ends, if it is there. `from` is how far an earlier call has looked.
+///
+/// # Errors
+/// [`Error::BareLineFeed`] for a line that does not end in CRLF.
+pub(super) fn find_end(input: &[u8], from: usize) -> Result<Option<usize>, Error> {
+    for offset in memchr::memchr_iter(b'\n', &input[from..]) {
+        let end = from + offset;
+        if end == 0 || input[end - 1] != b'\r' {
+            return Err(Error::BareLineFeed);
+        }
+        if end == 1 || input[end - 2] == b'\n' {
+            return Ok(Some(end + 1));
+        }
+    }
+    Ok(None)
+}
+
+fn field_error(error: httparse::Error) -> Error {
+    match error {
+        httparse::Error::TooManyHeaders => Error::TooManyFields,
+        httparse::Error::Version => Error::Version,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue | httparse::Error::NewLine => {
+            Error::Field
+        }
+        httparse::Error::Token | httparse::Error::Status => Error::StartLine,
+    }
+}
+
+const fn version_of(minor: Option<u8>) -> Version {
+    match minor {
+        Some(0) => Version::Http10,
+        _ => Version::Http11,
+    }
+}
+
+/// Parse the head of a request; `text` is the whole of it, with the empty line.
+pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
+    let mut buffer = field_buffer();
+    let mut parsed = httparse::Request::new(&mut []);
+    let status = parsed
+        .parse_with_uninit_headers(text, &mut buffer)
+        .map_err(field_error)?;
+    let (Some(method), Some(target), true) = (parsed.method, parsed.path, status.is_complete())
+    else {
+        return Err(Error::StartLine);
+    };
+    let version = version_of(parsed.version);
+    let facts = Facts::collect(parsed.headers)?;
+    let form = target_form(method, target.as_bytes())?;
+    match facts.hosts {
+        0 if version == Version::Http11 => return Err(Error::HostMissing),
+        0 | 1 => {}
+        _ => return Err(Error::HostRepeated),
+    }
+    let body = match (facts.transfer_encoding, facts.length) {
+        (TransferEncoding::None, length) => BodyLength::Exact(length.unwrap_or(0)),
+        (_, Some(_)) => return Err(Error::LengthAndTransferEncoding),
+        (TransferEncoding::Chunked, None) if version == Version::Http11 => BodyLength::Chunked,
+        (TransferEncoding::Unknown, None) => return Err(Error::TransferEncodingUnknown),
+        _ => return Err(Error::TransferEncoding),
+    };
+    Ok(Head {
+        version,
+        start_line: StartLine::Request {
+            method: span_in(text, method.as_bytes()),
+            target: span_in(text, target.as_bytes()),
+            form,
+        },
+        headers: copy_fields(text, parsed.headers),
+        body,
+        keep_alive: facts.keep_alive(version),
+        expects_continue: facts.expects_continue && version == Version::Http11,
+        upgrade: facts.upgrade && version == Version::Http11,
+    })
+}
+
+/// Parse the head of a response to a request of this method; `text` is the whole of it.
+pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> {
+    let mut buffer = field_buffer();
+    let mut parsed = httparse::Response::new(&mut []);
+    let complete = httparse::ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut parsed, text, &mut buffer)
+        .map_err(field_error)?;
+    let (Some(status), true) = (parsed.code, complete.is_complete()) else {
+        return Err(Error::StartLine);
+    };
+    let version = version_of(parsed.version);
+    let facts = Facts::collect(parsed.headers)?;
+    let tunnel = method == b"CONNECT" && (200..300).contains(&status);
+    let bodiless = method == b"HEAD" || status < 200 || status == 204 || status == 304;
+    let body = if bodiless {
+        BodyLength::Exact(0)
+    } else if tunnel {
+        BodyLength::UntilClose
+    } else {
+        match (facts.transfer_encoding, facts.length) {
+            (TransferEncoding::None, Some(length)) => BodyLength::Exact(length),
+            (TransferEncoding::None, None) => BodyLength::UntilClose,
+            (_, Some(_)) => return Err(Error::LengthAndTransferEncoding),
+            (TransferEncoding::Chunked, None) if version == Version::Http11 => BodyLength::Chunked,
+            (TransferEncoding::Unknown, None) => return Err(Error::TransferEncodingUnknown),
+            _ => return Err(Error::TransferEncoding),
+        }
+    };
+    // Behind "HTTP/1.1 200 "; httparse itself gives no reason that has obs-text in it.
+    let line_end = memchr::memchr(b'\r', text).unwrap_or(text.len());
+    let reason = line_end.min(13)..line_end;
+    Ok(Head {
+        version,
+        start_line: StartLine::Response { status, reason },
+        headers: copy_fields(text, parsed.headers),
+        body,
+        keep_alive: facts.keep_alive(version) && body != BodyLength::UntilClose,
+        expects_continue: false,
+        upgrade: status == 101,
+    })
+}
+
+/// Parse the trailer section of a chunked body; `text` ends with the empty line.
+pub(super) fn parse_trailers(text: &[u8]) -> Result<Headers, Error> {
+    let mut buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    match httparse::parse_headers(text, &mut buffer).map_err(field_error)? {
+        httparse::Status::Complete((_, fields)) => Ok(copy_fields(text, fields)),
+        httparse::Status::Partial => Err(Error::Field),
+    }
+}
+
+/// The form of a target, if its method allows it (RFC 9112 §3.2).
+fn target_form(method: &str, target: &[u8]) -> Result<Target, Error> {
+    if target
+        .iter()
+        .any(|&byte| !byte.is_ascii_graphic() || byte == b'#')
+    {
+        return Err(Error::Target);
+    }
+    match target {
+        b"*" if method == "OPTIONS" => Ok(Target::Asterisk),
+        _ if method == "CONNECT" => {
+            if is_host(target) && target.contains(&b':') {
+                Ok(Target::Authority)
+            } else {
+                Err(Error::Target)
+            }
+        }
+        [b'/', ..] => Ok(Target::Origin),
+        _ => absolute_form(target).ok_or(Error::Target),
+    }
+}
+
+fn absolute_form(target: &[u8]) -> Option<Target> {
+    let colon = memchr::memmem::find(target, b"://")?;
+    let scheme = &target[..colon];
+    let is_scheme = scheme.first()?.is_ascii_alphabetic()
+        && scheme
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let start = colon + 3;
+    let path = target[start..]
+        .iter()
+        .position(|&byte| byte == b'/' || byte == b'?')
+        .map_or(target.len(), |length| start + length);
+    let authority = start..path;
+    (is_scheme && !authority.is_empty() && is_host(&target[authority.clone()]))
+        .then_some(Target::Absolute { authority, path })
+}
+
+/// Whether these bytes can be `uri-host [":" port]` (RFC 3986 §3.2; no user information).
+fn is_host(text: &[u8]) -> bool {
+    text.iter().all(|&byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%' | b'!' | b'$'
+            )
+            || matches!(
+                byte,
+                b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            )
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TransferEncoding {
+    None,
+    Chunked,
+    Unknown,
+    Malformed,
+}
+
+/// What the fields say about framing and the connection, found in one pass over them.
+struct Facts {
+    hosts: usize,
+    length: Option<u64>,
+    transfer_encoding: TransferEncoding,
+    close: bool,
+    stay: bool,
+    upgrade: bool,
+    expects_continue: bool,
+}
+
+impl Facts {
+    fn collect(fields: &[httparse::Header<'_>]) -> Result<Self, Error> {
+        let mut facts = Self {
+            hosts: 0,
+            length: None,
+            transfer_encoding: TransferEncoding::None,
+            close: false,
+            stay: false,
+            upgrade: false,
+            expects_continue: false,
+        };
+        for field in fields {
+            // Lengths tell the few names that matter from all others at no cost.
+            let name = field.name.as_bytes();
+            match name.len() {
+                4 if name.eq_ignore_ascii_case(b"host") => {
+                    facts.hosts += 1;
+                    if !is_host(field.value) {
+                        return Err(Error::HostInvalid);
+                    }
+                }
+                6 if name.eq_ignore_ascii_case(b"expect") => {
+                    facts.expects_continue |= field.value.eq_ignore_ascii_case(b"100-continue");
+                }
+                10 if name.eq_ignore_ascii_case(b"connection") => {
+                    for token in list_members(field.value) {
+                        facts.close |= token.eq_ignore_ascii_case(b"close");
+                        facts.stay |= token.eq_ignore_ascii_case(b"keep-alive");
+                        facts.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
+                    }
+                }
+                14 if name.eq_ignore_ascii_case(b"content-length") => {
+                    // "5, 5" and two equal fields are one length (RFC 9112 §6.3).
+                    for part in field.value.split(|&byte| byte == b',') {
+                        let length = decimal(crate::headers::trim_ows(part))?;
+                        if facts.length.is_some_and(|known| known != length) {
+                            return Err(Error::ContentLength);
+                        }
+                        facts.length = Some(length);
+                    }
+                }
+                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                    facts.add_transfer_encoding(field.value);
+                }
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+
+    fn add_transfer_encoding(&mut self, value: &[u8]) {
+        let mut seen = false;
+        for coding in list_members(value) {
+            seen = true;
+            let chunked = coding.eq_ignore_ascii_case(b"chunked");
+            self.transfer_encoding = match (self.transfer_encoding, chunked) {
+                (TransferEncoding::None, true) => TransferEncoding::Chunked,
+                (TransferEncoding::None | TransferEncoding::Unknown, _) => {
+                    TransferEncoding::Unknown
+                }
+                // chunked twice, or something behind it
+                _ => TransferEncoding::Malformed,
+            };
+        }
+        if !seen {
+            self.transfer_encoding = TransferEncoding::Malformed;
+        }
+    }
+
+    fn keep_alive(&self, version: Version) -> bool {
+        !self.close && (version == Version::Http11 || self.stay)
+    }
+}
+
+/// A length: decimal digits and nothing else (no sign, no space), small enough to count.
+fn decimal(text: &[u8]) -> Result<u64, Error> {
+    if text.is_empty() || text.len() > 18 || !text.iter().all(u8::is_ascii_digit) {
+        return Err(Error::ContentLength);
+    }
+    Ok(text
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// Check an incomplete head against the limit.
+pub(super) fn check_size(input: &[u8], limits: &Limits) -> Result<(), Error> {
+    if input.len() <= limits.max_head_size {
+        return Ok(());
+    }
+    if memchr::memchr(b'\n', input).is_none() {
+        return Err(Error::TargetTooLong);
+    }
+    Err(Error::HeadTooLarge)
+}

@@ -1,0 +1,711 @@
+//! `HTTPServerRequest`: a parsed head and its body, each part decoded when it is first asked for.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+use super::headers::PyHeaders;
+use super::text::latin1;
+use crate::http1::{Head, StartLine, Target, Version};
+
+/// Seconds since the epoch, as `time.time()` has them.
+pub fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+static QUERY_PARSER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static BODY_PARSER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static COOKIE_PARSER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Give the functions that decode what is above the core: `query(text)` and `body(request)`
+/// for arguments and files, `cookies(headers)`. Called once, by `httputil`.
+#[pyfunction]
+fn set_request_parsers(
+    py: Python<'_>,
+    query: Py<PyAny>,
+    body: Py<PyAny>,
+    cookies: Py<PyAny>,
+) -> PyResult<()> {
+    let again = |_| PyRuntimeError::new_err("the parsers have been set already");
+    QUERY_PARSER.set(py, query).map_err(again)?;
+    BODY_PARSER.set(py, body).map_err(again)?;
+    COOKIE_PARSER.set(py, cookies).map_err(again)
+}
+
+fn call_parser<'py>(
+    py: Python<'py>,
+    parser: &PyOnceLock<Py<PyAny>>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match parser.get(py) {
+        Some(parser) => parser.bind(py).call1((argument,)),
+        None => Err(PyRuntimeError::new_err("import typhoon.httputil first")),
+    }
+}
+
+/// A body: received and not yet asked for, or a bytes object.
+pub enum Body {
+    Received(Vec<u8>),
+    Object(Py<PyAny>),
+}
+
+/// A single HTTP request. Attributes are decoded when they are first read, and can be set.
+#[pyclass(
+    name = "HTTPServerRequest",
+    module = "typhoon.httputil",
+    subclass,
+    dict,
+    weakref
+)]
+pub struct Request {
+    head: Option<Box<Head>>,
+    method: Option<Py<PyAny>>,
+    uri: Option<Py<PyAny>>,
+    path: Option<Py<PyAny>>,
+    query: Option<Py<PyAny>>,
+    version: Option<Py<PyAny>>,
+    headers: Option<Py<PyAny>>,
+    host: Option<Py<PyAny>>,
+    host_name: Option<Py<PyAny>>,
+    remote_ip: Option<Py<PyAny>>,
+    protocol: Option<Py<PyAny>>,
+    query_arguments: Option<Py<PyAny>>,
+    body_arguments: Option<Py<PyAny>>,
+    arguments: Option<Py<PyAny>>,
+    files: Option<Py<PyAny>>,
+    cookies: Option<Py<PyAny>>,
+    connection: Option<Py<PyAny>>,
+    server_connection: Option<Py<PyAny>>,
+    start_time: f64,
+    body: Body,
+}
+
+/// The method's name as the one object that the whole process shares for it.
+fn method_name<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
+    match name {
+        b"GET" => intern!(py, "GET").clone(),
+        b"POST" => intern!(py, "POST").clone(),
+        b"HEAD" => intern!(py, "HEAD").clone(),
+        b"PUT" => intern!(py, "PUT").clone(),
+        b"DELETE" => intern!(py, "DELETE").clone(),
+        b"PATCH" => intern!(py, "PATCH").clone(),
+        b"OPTIONS" => intern!(py, "OPTIONS").clone(),
+        _ => latin1(py, name),
+    }
+}
+
+fn version_name(py: Python<'_>, version: Version) -> Bound<'_, PyString> {
+    match version {
+        Version::Http10 => intern!(py, "HTTP/1.0").clone(),
+        Version::Http11 => intern!(py, "HTTP/1.1").clone(),
+    }
+}
+
+impl Request {
+    /// A request whose body is still to come.
+    pub fn received(py: Python<'_>, head: Box<Head>, connection: Py<PyAny>) -> Self {
+        let mut request = Self::empty(connection, Body::Received(Vec::new()));
+        if let StartLine::Request { method, .. } = &head.start_line {
+            request.method = Some(method_name(py, head.text(method)).into_any().unbind());
+        }
+        request.head = Some(head);
+        request
+    }
+
+    fn empty(connection: Py<PyAny>, body: Body) -> Self {
+        Self {
+            head: None,
+            method: None,
+            uri: None,
+            path: None,
+            query: None,
+            version: None,
+            headers: None,
+            host: None,
+            host_name: None,
+            remote_ip: None,
+            protocol: None,
+            query_arguments: None,
+            body_arguments: None,
+            arguments: None,
+            files: None,
+            cookies: None,
+            connection: Some(connection),
+            server_connection: None,
+            start_time: now(),
+            body,
+        }
+    }
+
+    /// The request line's target and its form, before the headers have been handed out.
+    fn target(&self) -> Option<(&[u8], &Target)> {
+        let head = self.head.as_ref()?;
+        match &head.start_line {
+            StartLine::Request { target, form, .. } => Some((head.text(target), form)),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// Path and query of the target: what RFC 9112 §3.2 makes of its form.
+    fn path_and_query(&self) -> Option<(&[u8], &[u8])> {
+        let (target, form) = self.target()?;
+        let local = match form {
+            Target::Absolute { path, .. } => &target[*path..],
+            _ => target,
+        };
+        let (path, query) = match memchr::memchr(b'?', local) {
+            Some(mark) => (&local[..mark], &local[mark + 1..]),
+            None => (local, &b""[..]),
+        };
+        Some((if path.is_empty() { b"/" } else { path }, query))
+    }
+
+    /// Strings that lie in the head, made before its text is handed to the headers object.
+    fn decode_target(&mut self, py: Python<'_>) {
+        let Some((target, form)) = self.target() else {
+            return;
+        };
+        let uri = latin1(py, target).into_any().unbind();
+        let host = match form {
+            Target::Absolute { authority, .. } => {
+                Some(latin1(py, &target[authority.clone()]).into_any().unbind())
+            }
+            _ => None,
+        };
+        let Some((path, query)) = self.path_and_query() else {
+            return;
+        };
+        let path = if query.is_empty() && path == target {
+            uri.clone_ref(py)
+        } else {
+            latin1(py, path).into_any().unbind()
+        };
+        let query = latin1(py, query).into_any().unbind();
+        self.uri.get_or_insert(uri);
+        self.path.get_or_insert(path);
+        self.query.get_or_insert(query);
+        if let Some(host) = host {
+            self.host.get_or_insert(host);
+        }
+    }
+
+    pub fn receive_body(&mut self, body: Vec<u8>) {
+        self.body = Body::Received(body);
+    }
+
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.connection {
+            Some(connection) => connection.bind(py).getattr_opt(intern!(py, "context")),
+            None => Ok(None),
+        }
+    }
+
+    fn context_attribute(
+        slf: &Bound<'_, Self>,
+        name: &Bound<'_, PyString>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let context = slf.borrow().context(slf.py())?;
+        match context {
+            Some(context) => Ok(context.getattr_opt(name)?.map(Bound::unbind)),
+            None => Ok(None),
+        }
+    }
+
+    /// Decode the form body into arguments and files, once.
+    fn parse_body(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        {
+            let this = slf.borrow();
+            if this.body_arguments.is_some() && this.files.is_some() {
+                return Ok(());
+            }
+        }
+        let parsed = call_parser(py, &BODY_PARSER, slf.as_any())?;
+        let (arguments, files): (Py<PyAny>, Py<PyAny>) = parsed.extract()?;
+        let mut this = slf.borrow_mut();
+        this.body_arguments.get_or_insert(arguments);
+        this.files.get_or_insert(files);
+        Ok(())
+    }
+}
+
+/// The attribute if it is there already; `compute` makes and keeps it otherwise.
+fn cached(
+    slf: &Bound<'_, Request>,
+    field: fn(&mut Request) -> &mut Option<Py<PyAny>>,
+    compute: impl FnOnce(&Bound<'_, Request>) -> PyResult<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    if let Some(value) = field(&mut slf.borrow_mut()) {
+        return Ok(value.clone_ref(slf.py()));
+    }
+    let value = compute(slf)?;
+    Ok(field(&mut slf.borrow_mut())
+        .get_or_insert(value)
+        .clone_ref(slf.py()))
+}
+
+#[pymethods]
+impl Request {
+    #[new]
+    #[pyo3(signature = (method=None, uri=None, version="HTTP/1.0", headers=None, body=None, host=None, files=None, connection=None, start_line=None, server_connection=None))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        method: Option<Py<PyAny>>,
+        uri: Option<Bound<'_, PyString>>,
+        version: &str,
+        headers: Option<Py<PyAny>>,
+        body: Option<Py<PyAny>>,
+        host: Option<Py<PyAny>>,
+        files: Option<Py<PyAny>>,
+        connection: Option<Py<PyAny>>,
+        start_line: Option<Bound<'_, PyAny>>,
+        server_connection: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let mut uri = uri.map(Bound::into_any);
+        let mut method = method;
+        let mut version = PyString::new(py, version).into_any();
+        if let Some(line) = start_line {
+            method = Some(line.get_item(0)?.unbind());
+            uri = Some(line.get_item(1)?);
+            version = line.get_item(2)?;
+        }
+        let body = body.unwrap_or_else(|| PyBytes::new(py, b"").into_any().unbind());
+        let mut request = Self::empty(connection.unwrap_or_else(|| py.None()), Body::Object(body));
+        if let Some(uri) = &uri {
+            let text = uri.cast::<PyString>()?.to_str()?;
+            let (path, query) = text.split_once('?').unwrap_or((text, ""));
+            request.path = Some(PyString::new(py, path).into_any().unbind());
+            request.query = Some(PyString::new(py, query).into_any().unbind());
+        }
+        request.method = method;
+        request.uri = uri.map(Bound::unbind);
+        request.version = Some(version.unbind());
+        request.headers = Some(headers.map_or_else(
+            || Ok::<_, PyErr>(Py::new(py, PyHeaders::default())?.into_any()),
+            Ok,
+        )?);
+        request.host = host;
+        request.files = Some(files.unwrap_or_else(|| PyDict::new(py).into_any().unbind()));
+        request.body_arguments = Some(PyDict::new(py).into_any().unbind());
+        request.server_connection = server_connection;
+        Ok(request)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let objects = [
+            &self.headers,
+            &self.query_arguments,
+            &self.body_arguments,
+            &self.arguments,
+            &self.files,
+            &self.cookies,
+            &self.connection,
+            &self.server_connection,
+        ];
+        objects
+            .into_iter()
+            .flatten()
+            .try_for_each(|object| visit.call(object))
+    }
+
+    fn __clear__(&mut self) {
+        for object in [
+            &mut self.headers,
+            &mut self.query_arguments,
+            &mut self.body_arguments,
+            &mut self.arguments,
+            &mut self.files,
+            &mut self.cookies,
+            &mut self.connection,
+            &mut self.server_connection,
+        ] {
+            *object = None;
+        }
+    }
+
+    /// The request method, such as "GET".
+    #[getter]
+    fn method(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.method.as_ref().map(|method| method.clone_ref(py))
+    }
+    #[setter]
+    fn set_method(&mut self, value: Py<PyAny>) {
+        self.method = Some(value);
+    }
+
+    /// The request target as it was sent.
+    #[getter]
+    fn uri(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        if self.uri.is_none() {
+            self.decode_target(py);
+        }
+        self.uri.as_ref().map(|value| value.clone_ref(py))
+    }
+    #[setter]
+    fn set_uri(&mut self, value: Py<PyAny>) {
+        self.uri = Some(value);
+    }
+
+    /// The path of the target, without its query.
+    #[getter]
+    pub fn path(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        if self.path.is_none() {
+            let path = self
+                .path_and_query()
+                .map(|(path, _)| latin1(py, path).into_any().unbind());
+            self.path = path;
+        }
+        self.path.as_ref().map(|value| value.clone_ref(py))
+    }
+    #[setter]
+    fn set_path(&mut self, value: Py<PyAny>) {
+        self.path = Some(value);
+    }
+
+    /// The query of the target, without the question mark.
+    #[getter]
+    fn query(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        if self.query.is_none() {
+            let query = self
+                .path_and_query()
+                .map(|(_, query)| latin1(py, query).into_any().unbind());
+            self.query = query;
+        }
+        self.query.as_ref().map(|value| value.clone_ref(py))
+    }
+    #[setter]
+    fn set_query(&mut self, value: Py<PyAny>) {
+        self.query = Some(value);
+    }
+
+    /// The protocol version, such as "HTTP/1.1".
+    #[getter]
+    fn version(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match (&self.version, &self.head) {
+            (Some(version), _) => Some(version.clone_ref(py)),
+            (None, Some(head)) => Some(version_name(py, head.version).into_any().unbind()),
+            (None, None) => None,
+        }
+    }
+    #[setter]
+    fn set_version(&mut self, value: Py<PyAny>) {
+        self.version = Some(value);
+    }
+
+    /// The header fields, an `HTTPHeaders`.
+    #[getter]
+    fn headers(&mut self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        if self.headers.is_none() {
+            self.decode_target(py);
+            if let Some(head) = &mut self.head {
+                let inner = std::mem::take(&mut head.headers);
+                // The target's spans point into the text that has just gone.
+                head.start_line = StartLine::Response {
+                    status: 0,
+                    reason: 0..0,
+                };
+                self.headers = Some(Py::new(py, PyHeaders { inner })?.into_any());
+            }
+        }
+        Ok(self.headers.as_ref().map(|value| value.clone_ref(py)))
+    }
+    #[setter]
+    fn set_headers(&mut self, value: Py<PyAny>) {
+        self.headers = Some(value);
+    }
+
+    /// The body, bytes.
+    #[getter]
+    fn body(&mut self, py: Python<'_>) -> Py<PyAny> {
+        if let Body::Received(body) = &self.body {
+            self.body = Body::Object(PyBytes::new(py, body).into_any().unbind());
+        }
+        match &self.body {
+            Body::Object(body) => body.clone_ref(py),
+            Body::Received(_) => py.None(),
+        }
+    }
+    #[setter]
+    fn set_body(&mut self, value: Py<PyAny>) {
+        self.body = Body::Object(value);
+    }
+
+    /// The host that the client asked for, with its port if it named one.
+    #[getter]
+    fn host(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.host,
+            |slf| {
+                let py = slf.py();
+                let headers = slf.borrow_mut().headers(py)?;
+                if let Some(host) = &slf.borrow().host {
+                    return Ok(host.clone_ref(py));
+                }
+                let host = match headers {
+                    Some(headers) => headers
+                        .bind(py)
+                        .call_method1(intern!(py, "get"), (intern!(py, "Host"),))?,
+                    None => py.None().into_bound(py),
+                };
+                Ok(if host.is_truthy()? {
+                    host.unbind()
+                } else {
+                    intern!(py, "127.0.0.1").clone().into_any().unbind()
+                })
+            },
+        )
+    }
+    #[setter]
+    fn set_host(&mut self, value: Py<PyAny>) {
+        self.host = Some(value);
+    }
+
+    /// The host in lower case, without its port.
+    #[getter]
+    fn host_name(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.host_name,
+            |slf| {
+                let host = Self::host(slf)?;
+                let host = host
+                    .bind(slf.py())
+                    .cast::<PyString>()?
+                    .to_str()?
+                    .to_ascii_lowercase();
+                let name = match host.rsplit_once(':') {
+                    Some((name, port))
+                        if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) =>
+                    {
+                        name
+                    }
+                    _ => &host,
+                };
+                Ok(PyString::new(slf.py(), name).into_any().unbind())
+            },
+        )
+    }
+    #[setter]
+    fn set_host_name(&mut self, value: Py<PyAny>) {
+        self.host_name = Some(value);
+    }
+
+    /// The client's address, an IP in text; from X-Real-Ip or X-Forwarded-For with `xheaders`.
+    #[getter]
+    fn remote_ip(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.remote_ip,
+            |slf| {
+                let name = intern!(slf.py(), "remote_ip");
+                Ok(Self::context_attribute(slf, name)?.unwrap_or_else(|| slf.py().None()))
+            },
+        )
+    }
+    #[setter]
+    fn set_remote_ip(&mut self, value: Py<PyAny>) {
+        self.remote_ip = Some(value);
+    }
+
+    /// "http" or "https", from X-Scheme or X-Forwarded-Proto with `xheaders`.
+    #[getter]
+    fn protocol(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.protocol,
+            |slf| {
+                let name = intern!(slf.py(), "protocol");
+                Ok(Self::context_attribute(slf, name)?
+                    .unwrap_or_else(|| intern!(slf.py(), "http").clone().into_any().unbind()))
+            },
+        )
+    }
+    #[setter]
+    fn set_protocol(&mut self, value: Py<PyAny>) {
+        self.protocol = Some(value);
+    }
+
+    /// The arguments in the query: names to lists of bytes.
+    #[getter]
+    fn query_arguments(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.query_arguments,
+            |slf| {
+                let query = slf.borrow_mut().query(slf.py());
+                let query = query.map_or_else(
+                    || intern!(slf.py(), "").clone().into_any(),
+                    |q| q.into_bound(slf.py()),
+                );
+                Ok(call_parser(slf.py(), &QUERY_PARSER, &query)?.unbind())
+            },
+        )
+    }
+    #[setter]
+    fn set_query_arguments(&mut self, value: Py<PyAny>) {
+        self.query_arguments = Some(value);
+    }
+
+    /// The arguments in a form body: names to lists of bytes.
+    ///
+    /// Raises `HTTPInputError` if the body is not the form that its Content-Type says.
+    #[getter]
+    fn body_arguments(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::parse_body(slf)?;
+        cached(
+            slf,
+            |this| &mut this.body_arguments,
+            |slf| Ok(slf.py().None()),
+        )
+    }
+    #[setter]
+    fn set_body_arguments(&mut self, value: Py<PyAny>) {
+        self.body_arguments = Some(value);
+    }
+
+    /// The uploaded files: names to lists of `HTTPFile`.
+    ///
+    /// Raises `HTTPInputError` if the body is not the form that its Content-Type says.
+    #[getter]
+    fn files(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::parse_body(slf)?;
+        cached(slf, |this| &mut this.files, |slf| Ok(slf.py().None()))
+    }
+    #[setter]
+    fn set_files(&mut self, value: Py<PyAny>) {
+        self.files = Some(value);
+    }
+
+    /// The arguments of query and body together: names to lists of bytes.
+    #[getter]
+    fn arguments(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.arguments,
+            |slf| {
+                let py = slf.py();
+                let all = PyDict::new(py);
+                for part in [Self::query_arguments(slf)?, Self::body_arguments(slf)?] {
+                    for (name, values) in part.bind(py).cast::<PyDict>()? {
+                        match all.get_item(&name)? {
+                            Some(known) => {
+                                known
+                                    .cast::<PyList>()?
+                                    .call_method1(intern!(py, "extend"), (values,))?;
+                            }
+                            None => all.set_item(
+                                &name,
+                                values.cast::<PyList>()?.get_slice(0, usize::MAX),
+                            )?,
+                        }
+                    }
+                }
+                Ok(all.into_any().unbind())
+            },
+        )
+    }
+    #[setter]
+    fn set_arguments(&mut self, value: Py<PyAny>) {
+        self.arguments = Some(value);
+    }
+
+    /// The cookies, an `http.cookies.SimpleCookie`. What cannot be parsed is left out.
+    #[getter]
+    fn cookies(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        cached(
+            slf,
+            |this| &mut this.cookies,
+            |slf| {
+                let headers = slf
+                    .borrow_mut()
+                    .headers(slf.py())?
+                    .into_pyobject(slf.py())?;
+                Ok(call_parser(slf.py(), &COOKIE_PARSER, &headers)?.unbind())
+            },
+        )
+    }
+    #[setter]
+    fn set_cookies(&mut self, value: Py<PyAny>) {
+        self.cookies = Some(value);
+    }
+
+    /// The connection that the request came on, an `HTTPConnection`.
+    #[getter]
+    fn connection(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.connection.as_ref().map(|value| value.clone_ref(py))
+    }
+    #[setter]
+    fn set_connection(&mut self, value: Option<Py<PyAny>>) {
+        self.connection = value;
+    }
+
+    /// What the application's router was given for this connection.
+    #[getter]
+    fn server_connection(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.server_connection
+            .as_ref()
+            .map(|value| value.clone_ref(py))
+    }
+    #[setter]
+    fn set_server_connection(&mut self, value: Option<Py<PyAny>>) {
+        self.server_connection = value;
+    }
+
+    #[getter]
+    fn _start_time(&self) -> f64 {
+        self.start_time
+    }
+    #[setter(_start_time)]
+    fn set_start_time(&mut self, value: f64) {
+        self.start_time = value;
+    }
+
+    /// The whole URL of the request.
+    fn full_url(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let py = slf.py();
+        let uri = slf.borrow_mut().uri(py);
+        let uri: String = uri.map_or_else(|| Ok(String::new()), |uri| uri.extract(py))?;
+        if !uri.starts_with('/') && uri.contains("://") {
+            return Ok(uri);
+        }
+        let protocol: String = Self::protocol(slf)?.extract(py)?;
+        let host: String = Self::host(slf)?.extract(py)?;
+        Ok(format!("{protocol}://{host}{uri}"))
+    }
+
+    /// Seconds since the request came.
+    fn request_time(&self) -> f64 {
+        now() - self.start_time
+    }
+
+    /// The client's TLS certificate, as `ssl.SSLSocket.getpeercert` gives it; None without one.
+    #[pyo3(signature = (binary_form=false))]
+    fn get_ssl_certificate(&self, py: Python<'_>, binary_form: bool) -> PyResult<Py<PyAny>> {
+        let Some(connection) = &self.connection else {
+            return Ok(py.None());
+        };
+        connection.call_method1(py, intern!(py, "get_ssl_certificate"), (binary_form,))
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let mut fields = Vec::new();
+        for name in ["protocol", "host", "method", "uri", "version", "remote_ip"] {
+            fields.push(format!("{name}={}", slf.getattr(name)?.repr()?));
+        }
+        Ok(format!("{}({})", slf.get_type().name()?, fields.join(", ")))
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(set_request_parsers, module)?)?;
+    module.add_class::<Request>()
+}
