@@ -7,6 +7,8 @@
 
 #[forbid(unsafe_code)]
 pub mod forms;
+#[forbid(unsafe_code)]
+pub mod routes;
 
 #[cfg(feature = "python")]
 mod python;
