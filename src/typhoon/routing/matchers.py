@@ -71,17 +71,19 @@ class PathMatches(Matcher):
 
     def __init__(self, path_pattern: str | re.Pattern[str]) -> None:
         self.regex = _whole(path_pattern)
+        self._by_name = bool(self.regex.groupindex)
         self._path, self._group_count = self._find_groups()
 
     def match(self, request: httputil.HTTPServerRequest) -> dict[str, Any] | None:
         found = self.regex.match(request.path)
         if found is None:
             return None
-        if self.regex.groupindex:
+        if self._by_name:
             named = {name: _unescape(text) for name, text in found.groupdict().items()}
             return {"path_args": [], "path_kwargs": named}
-        if self.regex.groups:
-            return {"path_args": [_unescape(text) for text in found.groups()], "path_kwargs": {}}
+        groups = found.groups()
+        if groups:
+            return {"path_args": [_unescape(text) for text in groups], "path_kwargs": {}}
         return {}
 
     def reverse(self, *args: Any) -> str | None:
