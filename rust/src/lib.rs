@@ -1,7 +1,7 @@
 //! The native core of Typhoon: HTTP without input and output.
 //!
 //! Bytes in, events out; events in, bytes out. Every module here is plain Rust without a Python
-//! type in it, opens no socket and reads no clock. Only [`python`] (feature `python`) knows
+//! type in it, opens no socket and reads no clock. Only `python` (feature `python`) knows
 //! CPython: it wraps the others as the module `typhoon._core`.
 #![deny(unsafe_code)]
 
@@ -11,6 +11,8 @@ pub mod forms;
 pub mod headers;
 #[forbid(unsafe_code)]
 pub mod http1;
+#[forbid(unsafe_code)]
+pub mod routes;
 
 #[cfg(feature = "python")]
 mod python;

@@ -3,6 +3,7 @@
 mod connection;
 mod headers;
 mod request;
+mod routes;
 mod text;
 
 use pyo3::prelude::*;
@@ -12,5 +13,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     headers::register(module)?;
     request::register(module)?;
-    connection::register(module)
+    connection::register(module)?;
+    module.add_class::<routes::RouteTable>()
 }
