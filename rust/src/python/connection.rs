@@ -73,6 +73,7 @@ pub struct ServerSettings {
     on_request: Py<PyAny>,
     on_head: Option<Py<PyAny>>,
     every_head: bool,
+    chunk_size: usize,
     limits: Limits,
     header_timeout: f64,
     body_timeout: f64,
@@ -83,12 +84,13 @@ pub struct ServerSettings {
 #[pymethods]
 impl ServerSettings {
     #[new]
-    #[pyo3(signature = (*, on_request, on_head=None, every_head=false, max_header_size, max_body_size, header_timeout, body_timeout=None, idle_timeout, keep_alive=true))]
+    #[pyo3(signature = (*, on_request, on_head=None, every_head=false, chunk_size, max_header_size, max_body_size, header_timeout, body_timeout=None, idle_timeout, keep_alive=true))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         on_request: Py<PyAny>,
         on_head: Option<Py<PyAny>>,
         every_head: bool,
+        chunk_size: usize,
         max_header_size: usize,
         max_body_size: u64,
         header_timeout: f64,
@@ -100,6 +102,7 @@ impl ServerSettings {
             on_request,
             on_head,
             every_head,
+            chunk_size: chunk_size.max(1),
             limits: Limits {
                 max_head_size: max_header_size,
                 max_body_size,
@@ -240,7 +243,19 @@ impl ServerConnection {
                 if this.is_blocked() {
                     return Ok(if this.deaf { input.len() } else { position });
                 }
-                this.decoder.decode(&input[position..])
+                // A sink gets no more at a time than it has asked for.
+                let end = match &this.sink {
+                    Some(_) => input.len().min(position + this.settings.get().chunk_size),
+                    None => input.len(),
+                };
+                match this.decoder.decode(&input[position..end]) {
+                    // Framing goes on behind that.
+                    Ok((consumed, Event::NeedMore)) if end < input.len() => {
+                        position += consumed;
+                        this.decoder.decode(&input[position..])
+                    }
+                    decoded => decoded,
+                }
             };
             let (consumed, event) = match decoded {
                 Ok(decoded) => decoded,
@@ -715,13 +730,18 @@ impl ServerConnection {
     #[pyo3(signature = (exc=None))]
     fn connection_lost(slf: &Bound<'_, Self>, exc: Option<Py<PyAny>>) -> PyResult<()> {
         let _ = exc;
-        let transport = {
+        let exchange = {
             let mut this = slf.borrow_mut();
             this.deaf = true;
             this.write = None;
             this.unread = Unread::default();
-            this.transport.take()
+            this.exchange
         };
+        if exchange {
+            // Who it was is still asked for, by the access log at least.
+            slf.getattr(intern!(slf.py(), "context"))?;
+        }
+        let transport = slf.borrow_mut().transport.take();
         Self::notify_closed(slf)?;
         {
             let mut this = slf.borrow_mut();
@@ -916,6 +936,12 @@ impl ServerConnection {
         self.transport = None;
         let unread = std::mem::take(&mut self.unread);
         Ok(unread.buffer[unread.start..].to_vec())
+    }
+
+    /// The client broke a rule that the core does not know: answer so, and close.
+    #[pyo3(name = "reject")]
+    fn reject_request(slf: &Bound<'_, Self>, status: u16, message: &str) -> PyResult<()> {
+        Self::reject(slf, status, message)
     }
 
     /// Call this when the client closes before the response is complete; None forgets it.

@@ -1,5 +1,7 @@
 //! `HTTPHeaders`: [`Headers`] as a Python `MutableMapping`.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
@@ -411,7 +413,39 @@ impl PyHeaders {
     }
 }
 
+/// Makes the headers that every response begins with, the Date among them (RFC 9110 §6.6.1).
+#[pyclass(module = "typhoon._core")]
+pub struct DefaultHeaders {
+    template: Headers,
+    second: u64,
+}
+
+#[pymethods]
+impl DefaultHeaders {
+    /// `fields` are (name, value) pairs; the Date is added to them.
+    #[new]
+    fn new(fields: Vec<(Bound<'_, PyString>, Bound<'_, PyString>)>) -> PyResult<Self> {
+        let mut template = Headers::new();
+        for (name, value) in &fields {
+            template.set(&to_latin1(name)?, &to_latin1(value)?)?;
+        }
+        Ok(Self { template, second: 0 })
+    }
+
+    /// A new `HTTPHeaders` with them.
+    fn __call__(&mut self) -> PyHeaders {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        if second != self.second {
+            self.second = second;
+            self.template.set_checked(b"Date", httpdate::fmt_http_date(now).as_bytes());
+        }
+        PyHeaders { inner: self.template.clone() }
+    }
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("HTTPInputError", module.py().get_type::<HTTPInputError>())?;
+    module.add_class::<DefaultHeaders>()?;
     module.add_class::<PyHeaders>()
 }

@@ -200,18 +200,19 @@ impl Request {
         self.body = Body::Received(body);
     }
 
-    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match &self.connection {
-            Some(connection) => connection.bind(py).getattr_opt(intern!(py, "context")),
-            None => Ok(None),
-        }
-    }
-
     fn context_attribute(
         slf: &Bound<'_, Self>,
         name: &Bound<'_, PyString>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let context = slf.borrow().context(slf.py())?;
+        let py = slf.py();
+        let Some(connection) = slf.borrow().connection(py) else {
+            return Ok(None);
+        };
+        let connection = connection.bind(py);
+        let context = match connection.getattr_opt(intern!(py, "context_of"))? {
+            Some(context_of) => Some(context_of.call1((slf,))?),
+            None => connection.getattr_opt(intern!(py, "context"))?,
+        };
         match context {
             Some(context) => Ok(context.getattr_opt(name)?.map(Bound::unbind)),
             None => Ok(None),
@@ -293,8 +294,7 @@ impl Request {
             Ok,
         )?);
         request.host = host;
-        request.files = Some(files.unwrap_or_else(|| PyDict::new(py).into_any().unbind()));
-        request.body_arguments = Some(PyDict::new(py).into_any().unbind());
+        request.files = files;
         request.server_connection = server_connection;
         Ok(request)
     }
@@ -436,6 +436,13 @@ impl Request {
     #[setter]
     fn set_body(&mut self, value: Py<PyAny>) {
         self.body = Body::Object(value);
+        self.body_arguments = None;
+        self.arguments = None;
+    }
+
+    /// Decode the form body now, which is otherwise done when its arguments are first asked for.
+    fn _parse_body(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::parse_body(slf)
     }
 
     /// The host that the client asked for, with its port if it named one.

@@ -1,0 +1,203 @@
+"""What a connection needs of the event loop; HTTP itself is the native core's."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from typhoon import _core
+from typhoon.httpserver.context import RequestContext
+from typhoon.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+    responses,
+)
+from typhoon.iostream import StreamClosedError
+from typhoon.log import app_log, gen_log
+
+if TYPE_CHECKING:
+    from typhoon.httpserver.server import HTTPServer
+
+
+class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
+    """One connection to a client: an asyncio protocol, and the `HTTPConnection` of its requests."""
+
+    __slots__ = ("_bucket", "_context", "_held_by", "_server", "_waiters")
+
+    _server: "HTTPServer"
+
+    def __new__(cls, server: "HTTPServer") -> "HTTP1ServerConnection":
+        return super().__new__(cls, server._settings)
+
+    def __init__(self, server: "HTTPServer") -> None:
+        self._server = server
+        self._bucket = 0
+        self._context: RequestContext | None = None
+        self._held_by: asyncio.Future[Any] | None = None
+        self._waiters: list[asyncio.Future[None]] | None = None
+        server._connections.add(self)
+
+    # HTTPConnection: how responses are written.
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> "asyncio.Future[None]":
+        """Send the head of a response. Without a Content-Length the body is sent in chunks."""
+        if not isinstance(start_line, ResponseStartLine):
+            raise TypeError("a server sends responses, not requests")
+        self.send_head(start_line.code, start_line.reason, headers, chunk)
+        return self.drained()
+
+    def write(self, chunk: bytes) -> "asyncio.Future[None]":
+        """Send a piece of the body."""
+        self.send_data(chunk)
+        return self.drained()
+
+    def finish(self) -> None:
+        """The response is complete."""
+        self.send_end()
+
+    def drained(self) -> "asyncio.Future[None]":
+        """Done once the transport's buffer is below its high-water mark.
+
+        Raises `StreamClosedError` if the client has gone.
+        """
+        if self._waiters is None and self.transport is not None:
+            return self._server._done
+        future = self._server._loop.create_future()
+        if self._waiters is not None:
+            self._waiters.append(future)
+        else:
+            future.set_exception(StreamClosedError())
+            future.exception()  # not awaiting a flush is fine
+        return future
+
+    # asyncio: backpressure of the transport.
+
+    def pause_writing(self) -> None:
+        self._waiters = []
+
+    def resume_writing(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # Backpressure of the application.
+
+    def hold(self, awaitable: Awaitable[Any]) -> None:
+        """Receive no more of the request's body until this is done."""
+        self._set_held(True)
+        self._held_by = asyncio.ensure_future(awaitable, loop=self._server._loop)
+        self._held_by.add_done_callback(self._release)
+
+    def _release(self, future: "asyncio.Future[Any]") -> None:
+        self._held_by = None
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._application_failed(error, self.is_busy)
+        self._set_held(False)
+
+    # The client.
+
+    @property
+    def context(self) -> RequestContext:
+        """The client's address and protocol, as the connection itself has them."""
+        if self._context is None:
+            server = self._server
+            self._context = RequestContext(
+                self.transport, server.protocol, server.trusted_downstream
+            )
+        return self._context
+
+    def context_of(self, request: HTTPServerRequest) -> RequestContext:
+        """The client's address and protocol, as a proxy's headers have them if they are believed."""
+        context = self.context
+        if self._server.xheaders:
+            context._apply_xheaders(request.headers)
+        return context
+
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """The client's certificate; None on plain connections and if it sent none."""
+        ssl_object = self.transport and self.transport.get_extra_info("ssl_object")
+        return ssl_object.getpeercert(binary_form) if ssl_object else None
+
+    # Ends.
+
+    def close(self) -> None:
+        """Close once all that has been written is on its way."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what has not been sent is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        """Take the connection away from HTTP, after an upgrade for instance.
+
+        Returns the transport, which wants a new protocol (`set_protocol`), and the bytes that
+        have come behind the request.
+        """
+        transport = self.transport
+        unread = self._detach()
+        self._lost()
+        return transport, unread
+
+    # What the core asks for.
+
+    def _watch(self, seconds: float) -> None:
+        deadlines = self._server._deadlines
+        deadlines.discard(self, self._bucket)
+        self._bucket = deadlines.add(self, seconds)
+
+    def _expire(self) -> None:
+        seconds = super()._expire()
+        if seconds is not None:
+            self._bucket = self._server._deadlines.add(self, seconds)
+
+    def _close_idle(self) -> None:
+        # A client that does not read its last response is not waited for any longer.
+        if self._waiters is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _pump_soon(self) -> None:
+        self._server._loop.call_soon(self._pump)
+
+    def _lost(self) -> None:
+        self._server._deadlines.discard(self, self._bucket)
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_exception(StreamClosedError())
+                waiter.exception()
+        self._server._connection_lost(self)
+
+    def _reject(self, status: int, message: str, can_answer: bool) -> None:
+        """The client broke the rules, a limit or a deadline."""
+        gen_log.info("Malformed HTTP message from %s: %s", self.context, message)
+        if can_answer:
+            self._answer(status, message)
+        else:
+            self.abort()
+
+    def _application_failed(self, error: BaseException, can_answer: bool) -> None:
+        """The callable or delegate that the server was given raised an exception."""
+        app_log.error("Uncaught exception", exc_info=error)
+        if can_answer:
+            self._answer(500, "the application failed")
+        elif self.is_busy:
+            self.abort()
+
+    def _answer(self, status: int, message: str) -> None:
+        reason = responses[status]
+        headers = HTTPHeaders({"Content-Type": "text/plain; charset=utf-8"})
+        self.close_after_response()
+        self.respond(status, reason, headers, [f"{status} {reason}: {message}\n".encode()])

@@ -1,0 +1,185 @@
+"""`HTTPServer`: sockets, settings and the connections that come of them."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from typhoon import _core
+from typhoon.httpserver.connection import HTTP1ServerConnection
+from typhoon.httpserver.deadlines import Deadlines
+from typhoon.httpserver.delegates import CallableDelegate, OnRequest, decompressing, head_listener
+from typhoon.httputil import (
+    HTTPConnection,
+    HTTPMessageDelegate,
+    HTTPServerConnectionDelegate,
+)
+from typhoon.ioloop import IOLoop
+from typhoon.tcpserver import TCPServer
+from typhoon.util import Configurable
+
+MAX_HEADER_SIZE = 64 * 1024
+MAX_BODY_SIZE = 100 * 1024 * 1024
+CHUNK_SIZE = 64 * 1024
+HEADER_TIMEOUT = 30.0
+IDLE_CONNECTION_TIMEOUT = 3600.0
+BACKLOG = 1024
+
+
+class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
+    """Serves an application over HTTP/1.1.
+
+    `request_callback` is an `Application`, any other `HTTPServerConnectionDelegate`, or a function
+    that is called with each `HTTPServerRequest` and answers through its `connection`.
+
+    - `no_keep_alive`: close each connection behind its first response.
+    - `xheaders`: believe the headers X-Real-Ip, X-Forwarded-For, X-Scheme and X-Forwarded-Proto.
+      Only behind a proxy that sets them. `trusted_downstream` lists the addresses of more proxies
+      of one's own, which are skipped in X-Forwarded-For.
+    - `protocol`: what requests give as theirs, "http" or "https", when a proxy ends the TLS.
+    - `ssl_options`: an `ssl.SSLContext`, or a dict of `ssl.SSLContext`'s usual settings
+      (`certfile`, `keyfile`, `ca_certs`, …), to serve HTTPS.
+    - `decompress_request`: accept bodies with Content-Encoding gzip.
+    - `chunk_size`: bytes of body that `data_received` gets at the most.
+    - `max_header_size`, `max_body_size`: bytes; larger heads get 431, larger bodies 413.
+      `max_buffer_size` is the older name for the limit of bodies held in memory.
+    - `header_timeout`, `body_timeout`: seconds for a head and for a body to come; then 408.
+    - `idle_connection_timeout`: seconds after which a connection without a request is closed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Configurable has passed the arguments to `initialize`.
+        pass
+
+    def initialize(
+        self,
+        request_callback: HTTPServerConnectionDelegate | OnRequest,
+        no_keep_alive: bool = False,
+        xheaders: bool = False,
+        ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
+        protocol: str | None = None,
+        decompress_request: bool = False,
+        chunk_size: int | None = None,
+        max_header_size: int | None = None,
+        idle_connection_timeout: float | None = None,
+        body_timeout: float | None = None,
+        max_body_size: int | None = None,
+        max_buffer_size: int | None = None,
+        trusted_downstream: list[str] | None = None,
+        *,
+        header_timeout: float | None = None,
+    ) -> None:
+        TCPServer.__init__(
+            self, ssl_options=ssl_options, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size
+        )
+        self.request_callback = request_callback
+        self.xheaders = xheaders
+        self.protocol = protocol
+        self.trusted_downstream = trusted_downstream or []
+        self._connections: set[HTTP1ServerConnection] = set()
+        self._all_closed: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        max_body_size = max_body_size or max_buffer_size or MAX_BODY_SIZE
+
+        on_request, on_head = self._entry()
+        every_head = on_request is None
+        if decompress_request:
+            on_head = decompressing(on_request, on_head, max_body_size)
+        self._settings = _core.ServerSettings(
+            on_request=on_request,
+            on_head=on_head,
+            every_head=every_head,
+            chunk_size=chunk_size or CHUNK_SIZE,
+            max_header_size=max_header_size or MAX_HEADER_SIZE,
+            max_body_size=max_body_size,
+            header_timeout=header_timeout or HEADER_TIMEOUT,
+            body_timeout=body_timeout,
+            idle_timeout=idle_connection_timeout or IDLE_CONNECTION_TIMEOUT,
+            keep_alive=not no_keep_alive,
+        )
+
+    @classmethod
+    def configurable_base(cls) -> type[Configurable]:
+        return HTTPServer
+
+    @classmethod
+    def configurable_default(cls) -> type[Configurable]:
+        return HTTPServer
+
+    def _entry(self) -> tuple[Any, Any]:
+        """What takes complete requests, and what takes heads of those with a body."""
+        if type(self).start_request is HTTPServer.start_request:
+            entry = getattr(self.request_callback, "_direct_entry", None)
+            if entry is not None and (functions := entry()) is not None:
+                return functions
+            if not isinstance(self.request_callback, HTTPServerConnectionDelegate):
+                return self.request_callback, None
+        return None, head_listener(self)
+
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        if isinstance(self.request_callback, HTTPServerConnectionDelegate):
+            return self.request_callback.start_request(server_conn, request_conn)
+        return CallableDelegate(self.request_callback, server_conn, request_conn)
+
+    def on_close(self, server_conn: object) -> None:
+        if isinstance(self.request_callback, HTTPServerConnectionDelegate):
+            self.request_callback.on_close(server_conn)
+
+    def _serve(self, sock: socket.socket) -> Callable[[], None]:
+        loop = IOLoop.current().asyncio_loop
+        if loop is not self._loop:
+            # The first socket, or the first in a child process.
+            self._loop = loop
+            self._deadlines = Deadlines(loop)
+            self._done = loop.create_future()
+            self._done.set_result(None)
+        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        server = _run_at_once(
+            create(
+                lambda: HTTP1ServerConnection(self),
+                sock=sock,
+                ssl=self.ssl_options,
+                backlog=BACKLOG,
+                start_serving=False,
+            )
+        )
+        _run_at_once(server.start_serving())
+        return server.close
+
+    def _connection_lost(self, connection: HTTP1ServerConnection) -> None:
+        self._connections.discard(connection)
+        self.on_close(connection)
+        if not self._connections and self._all_closed is not None:
+            self._all_closed.set_result(None)
+            self._all_closed = None
+
+    async def close_all_connections(self) -> None:
+        """Close every connection, whether a request is in progress or not, and wait for it.
+
+        Call `stop` first, so that no new ones come.
+        """
+        for connection in list(self._connections):
+            connection.close()
+        if self._connections:
+            if self._all_closed is None:
+                self._all_closed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._all_closed)
+
+
+def _run_at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that waits for nothing but its turn.
+
+    Starting to serve a socket that is bound already is such a one; so `listen` works before the
+    event loop runs, and raises what goes wrong.
+    """
+    try:
+        while True:
+            if coroutine.send(None) is not None:
+                raise RuntimeError(f"{coroutine!r} waits for something")
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        coroutine.close()

@@ -1,0 +1,44 @@
+"""A web framework with asynchronous features that let it hold many open connections.
+
+    import asyncio
+    from typhoon.web import Application, RequestHandler
+
+    class MainHandler(RequestHandler):
+        def get(self):
+            self.write("Hello, world")
+
+    async def main():
+        Application([(r"/", MainHandler)]).listen(8888)
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+"""
+
+from typhoon.httputil import HTTPServerRequest
+from typhoon.routing import URLSpec
+from typhoon.web.application import Application
+from typhoon.web.decorators import addslash, removeslash, stream_request_body
+from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
+from typhoon.web.handler import RequestHandler
+from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
+from typhoon.web.transforms import OutputTransform
+
+url = URLSpec
+
+__all__ = [
+    "Application",
+    "ErrorHandler",
+    "FallbackHandler",
+    "Finish",
+    "HTTPError",
+    "HTTPServerRequest",
+    "MissingArgumentError",
+    "OutputTransform",
+    "RedirectHandler",
+    "RequestHandler",
+    "URLSpec",
+    "addslash",
+    "removeslash",
+    "stream_request_body",
+    "url",
+]

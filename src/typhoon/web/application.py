@@ -1,0 +1,342 @@
+"""`Application`: the rules, the settings, and the way of a request to its handler."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from typhoon import httputil
+from typhoon.httpserver import HTTPServer
+from typhoon.log import access_log
+from typhoon.routing import (
+    AnyMatches,
+    DefaultHostMatches,
+    HostMatches,
+    ReversibleRouter,
+    ReversibleRuleRouter,
+    Rule,
+    RuleRouter,
+    URLSpec,
+    _RuleList,
+)
+from typhoon.web.handler import RequestHandler
+from typhoon.web.redirect import ErrorHandler
+from typhoon.web.transforms import OutputTransform
+
+INFO = 20
+"""`logging.INFO`, as a constant of this module: asked for at every request."""
+
+Route = tuple[type[RequestHandler], dict[str, Any], Any, dict[str, Any]]
+
+
+class _HandlerRouter(ReversibleRuleRouter):
+    """Rules whose targets may be handler classes."""
+
+    def __init__(self, application: "Application", rules: _RuleList | None = None) -> None:
+        self.application = application
+        super().__init__(rules)
+
+    def add_rules(self, rules: _RuleList) -> None:
+        """Tuples become `URLSpec`, unless their first item is a matcher."""
+        super().add_rules(
+            [
+                URLSpec(*rule)
+                if isinstance(rule, tuple | list) and isinstance(rule[0], str | re.Pattern)
+                else rule
+                for rule in rules
+            ]
+        )
+
+    def _nested_router(self, rules: _RuleList) -> RuleRouter:
+        return _HandlerRouter(self.application, rules)
+
+    def get_target_delegate(
+        self, target: Any, request: httputil.HTTPServerRequest, **target_params: Any
+    ) -> httputil.HTTPMessageDelegate | None:
+        if isinstance(target, type) and issubclass(target, RequestHandler):
+            return self.application.get_handler_delegate(request, target, **target_params)
+        return super().get_target_delegate(target, request, **target_params)
+
+
+class Application(ReversibleRouter):
+    """A web application: rules that say which handler gets which request, and settings.
+
+        application = Application([
+            (r"/", MainHandler),
+            (r"/story/([0-9]+)", StoryHandler, dict(db=db), "story"),
+        ], debug=True)
+        application.listen(8888)
+
+    A rule is a tuple of a pattern for the whole path, a `RequestHandler` subclass (or its full
+    dotted name, or another router), keyword arguments for its `initialize`, and a name for
+    `reverse_url`; or a `URLSpec` or any other `Rule`. The first rule that matches wins.
+
+    Settings are keywords, and kept in `settings`:
+
+    - `debug`: short for `serve_traceback=True`, `static_hash_cache=False` and others.
+    - `default_handler_class`, `default_handler_args`: who answers if no rule matches, instead of
+      a 404.
+    - `log_function(handler)`: called at the end of each request in place of the access log.
+    - `serve_traceback`: show stack traces on error pages.
+    - `static_path`: the folder whose files are served below `static_url_prefix` ("/static/"),
+      and as /favicon.ico and /robots.txt, by `static_handler_class` with `static_handler_args`.
+    """
+
+    def __init__(
+        self,
+        handlers: _RuleList | None = None,
+        default_host: str | None = None,
+        transforms: list[type[OutputTransform]] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.transforms = list(transforms or [])
+        self.default_host = default_host
+        self.settings = settings
+        if settings.get("debug"):
+            settings.setdefault("static_hash_cache", False)
+            settings.setdefault("serve_traceback", True)
+        handlers = [*self._static_rules(), *(handlers or ())]
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.wildcard_router = _HandlerRouter(self, handlers)
+        self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
+
+    def _static_rules(self) -> list[tuple[str, Any, dict[str, Any]]]:
+        path = self.settings.get("static_path")
+        if not path:
+            return []
+        from typhoon.web.static import StaticFileHandler
+
+        handler = self.settings.setdefault("static_handler_class", StaticFileHandler)
+        arguments = {**self.settings.get("static_handler_args", {}), "path": path}
+        prefix = re.escape(self.settings.get("static_url_prefix", "/static/"))
+        patterns = (prefix + r"(.*)", r"/(favicon\.ico)", r"/(robots\.txt)")
+        return [(pattern, handler, arguments) for pattern in patterns]
+
+    def listen(self, port: int, address: str | None = None, **kwargs: Any) -> HTTPServer:
+        """Serve this application on a port; the event loop has to be started, too.
+
+        `address` is an IP, a host name, or None for all interfaces. Keywords that
+        `TCPServer.listen` has (`family`, `backlog`, `flags`, `reuse_port`) go to it, others to
+        `HTTPServer`. Returns the server.
+        """
+        names = ("family", "backlog", "flags", "reuse_port")
+        options = {name: kwargs.pop(name) for name in names if name in kwargs}
+        server = HTTPServer(self, **kwargs)
+        server.listen(port, address, **options)
+        return server
+
+    def add_handlers(self, host_pattern: str, host_handlers: _RuleList) -> None:
+        """Add rules for hosts that match a pattern. They come before those for all hosts."""
+        router = _HandlerRouter(self, host_handlers)
+        rule = Rule(HostMatches(host_pattern), router)
+        if host_pattern == ".*":
+            # For all hosts, behind those that have been added before.
+            self.default_router.add_rules([rule])
+        else:
+            # The rule for all hosts stays the last one.
+            self.default_router.rules.insert(-1, rule)
+        if self.default_host is not None:
+            by_default = DefaultHostMatches(self, rule.matcher.host_pattern)
+            self.wildcard_router.add_rules([Rule(by_default, router)])
+
+    def add_transform(self, transform_class: type[OutputTransform]) -> None:
+        """Let this class change every response."""
+        self.transforms.append(transform_class)
+
+    def reverse_url(self, name: str, *args: Any) -> str:
+        """The URL of the rule with this name, `args` in place of its groups.
+
+        `KeyError` if there is none.
+        """
+        url = self.default_router.reverse_url(name, *args)
+        if url is None:
+            raise KeyError(f"{name} not found in named urls")
+        return url
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """Write a request to the access log: an error from 500, a warning from 400, else info."""
+        log_function = self.settings.get("log_function")
+        if log_function is not None:
+            log_function(handler)
+            return
+        status = handler.get_status()
+        if status < 400:
+            if not access_log.isEnabledFor(INFO):
+                return
+            log = access_log.info
+        elif status < 500:
+            log = access_log.warning
+        else:
+            log = access_log.error
+        milliseconds = 1000.0 * handler.request.request_time()
+        log("%d %s %.2fms", status, handler._request_summary(), milliseconds)
+
+    # The way of a request, if nobody has changed it.
+
+    def _direct_entry(self) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
+        """What takes requests and heads without a delegate in between (see `HTTPServer`)."""
+        for name in ("start_request", "find_handler", "get_handler_delegate"):
+            if getattr(type(self), name) is not getattr(Application, name):
+                return None
+        return self._handle, self._head_received
+
+    def _handle(self, request: httputil.HTTPServerRequest) -> None:
+        """Let the right handler answer a complete request."""
+        match = self._find(request)
+        if match is None:
+            delegate = self.find_handler(request)
+            delegate.finish()
+            return
+        rule, params = match
+        handler = rule.target(self, request, **rule.target_kwargs)
+        if self.transforms:
+            handler._transforms = [make(request) for make in self.transforms]
+        handler._run(params.get("path_args", ()), params.get("path_kwargs", _NOTHING))
+
+    def _find(
+        self, request: httputil.HTTPServerRequest
+    ) -> tuple[Rule, dict[str, Any]] | None:
+        """The rule whose target is the handler class; None if it takes more to find that out."""
+        rules = self.default_router.rules
+        if len(rules) > 1:
+            return None
+        match = self.wildcard_router._match(request)
+        if match is None:
+            return None
+        target = match[0].target
+        return match if isinstance(target, type) and issubclass(target, RequestHandler) else None
+
+    def _head_received(
+        self, request: httputil.HTTPServerRequest
+    ) -> httputil.HTTPMessageDelegate | None:
+        """Who takes the body of this request in pieces; None if it is wanted whole."""
+        match = self._find(request)
+        if match is not None and not match[0].target._stream_request_body:
+            return None
+        delegate = self.find_handler(request)
+        start_line = httputil.RequestStartLine(request.method, request.uri, request.version)
+        waiting = delegate.headers_received(start_line, request.headers)
+        if waiting is not None:
+            request.connection.hold(waiting)
+        return delegate
+
+    # The way of a request through routers.
+
+    def find_handler(
+        self, request: httputil.HTTPServerRequest, **kwargs: Any
+    ) -> httputil.HTTPMessageDelegate:
+        """The delegate that answers this request."""
+        delegate = self.default_router.find_handler(request)
+        if delegate is not None:
+            return delegate
+        if self.settings.get("default_handler_class"):
+            return self.get_handler_delegate(
+                request,
+                self.settings["default_handler_class"],
+                self.settings.get("default_handler_args", {}),
+            )
+        return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
+
+    def get_handler_delegate(
+        self,
+        request: httputil.HTTPServerRequest,
+        target_class: type[RequestHandler],
+        target_kwargs: dict[str, Any] | None = None,
+        path_args: list[bytes] | None = None,
+        path_kwargs: dict[str, bytes] | None = None,
+    ) -> "_HandlerDelegate":
+        """The delegate that lets a handler class answer this request."""
+        return _HandlerDelegate(
+            self, request, target_class, target_kwargs or {}, path_args or [], path_kwargs or {}
+        )
+
+    def start_task(
+        self, waiting: Awaitable[None], done: Callable[["asyncio.Task[None]"], None]
+    ) -> "asyncio.Task[None] | None":
+        """Go on with a handler in a task, which the application holds until it is done."""
+        task = _start(waiting)
+        if task.done():
+            done(task)
+            return None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(done)
+        return task
+
+
+_NOTHING: dict[str, Any] = {}
+
+
+def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A task that has run already as far as it goes, where Python can do that (3.12)."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
+
+
+class _HandlerDelegate(httputil.HTTPMessageDelegate):
+    """Collects a request for a handler, or streams it to the handler if it wants that."""
+
+    def __init__(
+        self,
+        application: Application,
+        request: httputil.HTTPServerRequest,
+        handler_class: type[RequestHandler],
+        handler_kwargs: dict[str, Any],
+        path_args: list[bytes],
+        path_kwargs: dict[str, bytes],
+    ) -> None:
+        self.application = application
+        self.request = request
+        self.handler_class = handler_class
+        self.handler_kwargs = handler_kwargs
+        self.path_args = path_args
+        self.path_kwargs = path_kwargs
+        self.stream_request_body = handler_class._stream_request_body
+        self.chunks: list[bytes] = []
+        self.handler: RequestHandler | None = None
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        if not self.stream_request_body:
+            return None
+        self.request._body_future = asyncio.get_running_loop().create_future()
+        return self.execute()
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        if not self.stream_request_body:
+            self.chunks.append(chunk)
+            return None
+        if self.handler is None or self.handler._finished:
+            return None
+        return self.handler.data_received(chunk)
+
+    def finish(self) -> None:
+        if self.stream_request_body:
+            if not self.request._body_future.done():
+                self.request._body_future.set_result(None)
+            return
+        if self.chunks:
+            self.request.body = b"".join(self.chunks)
+        self.execute()
+
+    def on_connection_close(self) -> None:
+        if self.handler is not None:
+            self.handler._on_connection_close()
+        else:
+            self.chunks.clear()
+
+    def execute(self) -> Awaitable[None] | None:
+        """Run the handler. A handler that streams gives what its body has to wait for."""
+        handler = self.handler_class(self.application, self.request, **self.handler_kwargs)
+        self.handler = handler
+        handler._transforms = [make(self.request) for make in self.application.transforms]
+        if self.stream_request_body:
+            handler._prepared_future = asyncio.get_running_loop().create_future()
+        handler._run(self.path_args, self.path_kwargs)
+        return handler._prepared_future

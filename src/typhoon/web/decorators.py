@@ -1,0 +1,67 @@
+"""Decorators for handlers and their methods."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typhoon.web.errors import HTTPError
+
+if TYPE_CHECKING:
+    from typhoon.web.handler import RequestHandler
+
+Method = Callable[..., Awaitable[None] | None]
+Handler = TypeVar("Handler", bound="type[RequestHandler]")
+
+
+def stream_request_body(cls: Handler) -> Handler:
+    """Give the handler the request's body in pieces.
+
+    `prepare` is called when the head has come, `data_received` with each piece of body (an
+    awaitable that it returns makes the next piece wait), and the HTTP method when all has come.
+    `request.body` and the arguments of the body stay empty.
+    """
+    from typhoon.web.handler import RequestHandler
+
+    if not issubclass(cls, RequestHandler):
+        raise TypeError(f"expected subclass of RequestHandler, got {cls!r}")
+    cls._stream_request_body = True
+    return cls
+
+
+def _redirecting(method: Method, path: Callable[[str], str | None]) -> Method:
+    @functools.wraps(method)
+    def wrapper(self: "RequestHandler", *args: Any, **kwargs: Any) -> Awaitable[None] | None:
+        uri = path(self.request.path)
+        if uri is None:
+            return method(self, *args, **kwargs)
+        if self.request.method not in ("GET", "HEAD"):
+            raise HTTPError(404)
+        # "//host" would be another site.
+        uri = "/" + uri.lstrip("/")
+        if self.request.query:
+            uri += "?" + self.request.query
+        self.redirect(uri, permanent=True)
+        return None
+
+    return wrapper
+
+
+def removeslash(method: Method) -> Method:
+    """Redirect a path with slashes at its end to the one without, as `/foo/` to `/foo`.
+
+    The rule's pattern has to accept both: `r"/foo/*"`.
+    """
+
+    def without(path: str) -> str | None:
+        shorter = path.rstrip("/")
+        return shorter if shorter and shorter != path else None
+
+    return _redirecting(method, without)
+
+
+def addslash(method: Method) -> Method:
+    """Redirect a path without a slash at its end to the one with it, as `/foo` to `/foo/`.
+
+    The rule's pattern has to accept both: `r"/foo/?"`.
+    """
+    return _redirecting(method, lambda path: None if path.endswith("/") else path + "/")

@@ -1,0 +1,58 @@
+"""Exceptions that end a request."""
+
+from typing import Any
+
+from typhoon.httputil import responses
+
+
+class HTTPError(Exception):
+    """Ends the request with an error response.
+
+    `status_code` need not be a standard one if there is a `reason` for the status line.
+    `log_message` and `args` (as for `%`) go to the log, and in no case to the client.
+
+        raise HTTPError(404)
+        raise HTTPError(403, "user %s may not edit %s", user, page)
+    """
+
+    def __init__(
+        self,
+        status_code: int = 500,
+        log_message: str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        self.status_code = status_code
+        self._log_message = log_message
+        self.args = args
+        self.reason: str | None = kwargs.get("reason")
+
+    @property
+    def log_message(self) -> str | None:
+        """The message for the log, a `%` format for `args`."""
+        if self._log_message is not None and not self.args:
+            # Nothing is to be put in, so a per cent sign stands for itself.
+            return self._log_message.replace("%", "%%")
+        return self._log_message
+
+    def __str__(self) -> str:
+        reason = self.reason or responses.get(self.status_code, "Unknown")
+        message = f"HTTP {self.status_code}: {reason}"
+        if self.log_message:
+            return f"{message} ({self.log_message % self.args})"
+        return message
+
+
+class Finish(Exception):
+    """Ends the request without an error response; an argument is the last piece of the body.
+
+    What the handler has set and written so far is sent as it is.
+    """
+
+
+class MissingArgumentError(HTTPError):
+    """A required argument did not come with the request: 400."""
+
+    def __init__(self, arg_name: str) -> None:
+        super().__init__(400, f"Missing argument {arg_name}")
+        self.arg_name = arg_name

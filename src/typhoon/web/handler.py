@@ -1,0 +1,358 @@
+"""`RequestHandler`: what applications subclass, and how it is run."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typhoon.escape import utf8, xhtml_escape
+from typhoon.httputil import HTTPInputError, HTTPServerRequest
+from typhoon.iostream import StreamClosedError
+from typhoon.log import app_log, gen_log
+from typhoon.web.arguments import ArgumentsMixin
+from typhoon.web.cookies import CookiesMixin
+from typhoon.web.errors import Finish, HTTPError
+from typhoon.web.response import ResponseMixin
+
+if TYPE_CHECKING:
+    from typhoon.web.application import Application
+    from typhoon.web.transforms import OutputTransform
+
+_METHOD_NAMES = {
+    name: name.lower() for name in ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
+}
+
+
+class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
+    """Handles requests: subclass it and define at least one of the HTTP methods.
+
+    For each request a handler is made, and then called in this order: `initialize`, `prepare`,
+    the HTTP method, `on_finish`. Methods may be `async def`; plain ones run without a task.
+
+        class StoryHandler(RequestHandler):
+            async def get(self, story_id):
+                story = await self.application.db.story(int(story_id))
+                if story is None:
+                    raise HTTPError(404)
+                self.write({"title": story.title})
+
+    Handlers live in one thread: that of the event loop. From another one, go through
+    `IOLoop.add_callback`.
+    """
+
+    SUPPORTED_METHODS: tuple[str, ...] = (
+        *("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS"),
+    )
+
+    cancel_on_disconnect: ClassVar[bool] = False
+    """Whether a coroutine of this handler is cancelled when the client goes away."""
+
+    path_args: list[Any] = []
+    path_kwargs: dict[str, Any] = {}
+
+    _auto_finish = True
+    _stream_request_body: ClassVar[bool] = False
+    _prepared_future: "asyncio.Future[None] | None" = None
+    _task: "asyncio.Task[None] | None" = None
+
+    def __init__(
+        self, application: "Application", request: HTTPServerRequest, **kwargs: Any
+    ) -> None:
+        super().__init__()
+        self.application = application
+        self.request = request
+        self.clear()
+        self.initialize(**kwargs)
+
+    def _initialize(self) -> None:
+        pass
+
+    initialize: Callable[..., None] = _initialize
+    """Override to take the third item of the rule: `def initialize(self, database): …`.
+
+    It may not write anything; `prepare` can.
+    """
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The application's settings."""
+        return self.application.settings
+
+    # The HTTP methods. What a subclass does not define is answered with 405.
+
+    def _unimplemented_method(self, *args: str, **kwargs: str) -> None:
+        raise HTTPError(405)
+
+    head: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    get: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    post: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    delete: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    patch: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    put: Callable[..., Awaitable[None] | None] = _unimplemented_method
+    options: Callable[..., Awaitable[None] | None] = _unimplemented_method
+
+    def prepare(self) -> Awaitable[None] | None:
+        """Override to do something before each method. If it finishes, the method is not called."""
+        return None
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """Override to take the body in pieces; requires `@stream_request_body`."""
+        raise NotImplementedError
+
+    def on_connection_close(self) -> None:
+        """Override to clean up when the client goes away before the response is complete.
+
+        Only handlers that wait for something see it. Proxies may keep a connection open after
+        the client has gone.
+        """
+
+    # Redirects, URLs, settings.
+
+    def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
+        """Send the client to another URL, which may be relative.
+
+        With 301 if `permanent`, else 302, unless `status` says otherwise.
+        """
+        if self._headers_written:
+            raise RuntimeError("Cannot redirect after headers have been written")
+        if status is None:
+            status = 301 if permanent else 302
+        elif not 300 <= status <= 399:
+            raise ValueError(f"{status} is not the status of a redirect")
+        self.set_status(status)
+        self.set_header("Location", utf8(url))
+        self.finish()
+
+    def reverse_url(self, name: str, *args: Any) -> str:
+        """The URL of the rule with this name: see `Application.reverse_url`."""
+        return self.application.reverse_url(name, *args)
+
+    def require_setting(self, name: str, feature: str = "this feature") -> None:
+        """Raise an exception if the application does not have this setting."""
+        if not self.application.settings.get(name):
+            raise RuntimeError(
+                f"You must define the '{name}' setting in your application to use {feature}"
+            )
+
+    def static_url(self, path: str, include_host: bool | None = None, **kwargs: Any) -> str:
+        """The URL of a file below the setting `static_path`, with a hash of its content.
+
+        The hash lets browsers keep the file for good. `include_host` gives a whole URL; its
+        default is the handler's attribute of that name, or False. Requires `static_path`.
+        """
+        self.require_setting("static_path", "static_url")
+        settings = self.application.settings
+        make = settings["static_handler_class"].make_static_url
+        if include_host is None:
+            include_host = getattr(self, "include_host", False)
+        base = f"{self.request.protocol}://{self.request.host}" if include_host else ""
+        return str(base + make(settings, path, **kwargs))
+
+    # Errors.
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """End the request with an error page, in place of what has been written and not sent.
+
+        Keywords go on to `write_error`; `reason` is the phrase of the status line.
+        """
+        if self._headers_written:
+            gen_log.error("Cannot send error response after headers written")
+            if not self._finished:
+                # The client has to see that the response is not whole.
+                self.request.connection.abort()
+                self._finished = True
+                self.on_finish()
+            return
+        self.clear()
+        reason = kwargs.get("reason")
+        if "exc_info" in kwargs:
+            exception = kwargs["exc_info"][1]
+            if isinstance(exception, HTTPError) and exception.reason:
+                reason = exception.reason
+        self.set_status(status_code, reason=reason)
+        try:
+            self.write_error(status_code, **kwargs)
+        except Exception:
+            app_log.error("Uncaught exception in write_error", exc_info=True)
+        if not self._finished:
+            self.finish()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Override for error pages of one's own: write them as any other page.
+
+        If an exception was the cause, `exc_info` is its triple; with the setting
+        `serve_traceback` the default page shows it.
+        """
+        if self.settings.get("serve_traceback") and "exc_info" in kwargs:
+            self.set_header("Content-Type", "text/plain")
+            self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
+            return
+        message = f"{status_code}: {xhtml_escape(self._reason)}"
+        self.finish(f"<html><title>{message}</title><body>{message}</body></html>")
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Override to log exceptions differently.
+
+        `HTTPError` with a message is a warning without a stack trace, anything else an error.
+        """
+        if isinstance(value, HTTPError):
+            if value.log_message:
+                template = "%d %s: " + value.log_message
+                gen_log.warning(template, value.status_code, self._request_summary(), *value.args)
+        elif typ is not None and value is not None:
+            app_log.error(
+                "Uncaught exception %s\n%r",
+                self._request_summary(),
+                self.request,
+                exc_info=(typ, value, tb),
+            )
+
+    def _request_summary(self) -> str:
+        request = self.request
+        return f"{request.method} {request.uri} ({request.remote_ip})"
+
+    def _handle_request_exception(self, error: BaseException) -> None:
+        if isinstance(error, Finish):
+            if not self._finished:
+                self.finish(*error.args)
+            return
+        if isinstance(error, HTTPInputError):
+            # A part of the request that was decoded only now is malformed.
+            error = HTTPError(400, "%s", error).with_traceback(error.__traceback__)
+        exc_info = (type(error), error, error.__traceback__)
+        try:
+            self.log_exception(*exc_info)
+        except Exception:
+            app_log.error("Error in exception logger", exc_info=True)
+        if self._finished:
+            return
+        status = error.status_code if isinstance(error, HTTPError) else 500
+        self.send_error(status, exc_info=exc_info)
+
+    # How a handler is run.
+
+    def _run(self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]) -> None:
+        """Handle the request: at once as far as it goes, the rest in a task."""
+        if type(self)._execute is _execute:
+            waiting = self._begin(path_args, path_kwargs)
+        else:
+            # Replaced or overridden, by instrumentation for instance: then all goes through it.
+            transforms = [make(self.request) for make in self.application.transforms]
+            waiting = self._execute(transforms, *path_args, **path_kwargs)
+        if waiting is not None:
+            self._wait_for(waiting)
+        elif not self._finished:
+            self.request.connection.set_close_callback(self._on_connection_close)
+
+    def _wait_for(self, waiting: Awaitable[None]) -> None:
+        """Let a task go on with the handler."""
+        self.request.connection.set_close_callback(self._on_connection_close)
+        self._task = self.application.start_task(waiting, self._task_done)
+
+    def _task_done(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            app_log.error("Uncaught exception %s", self._request_summary(), exc_info=error)
+        elif not task.cancelled() or self._finished:
+            return
+        if not self._finished:
+            self.request.connection.abort()
+
+    def _begin(
+        self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]
+    ) -> Awaitable[None] | None:
+        """Go as far as possible without waiting. What is returned has still to be awaited."""
+        try:
+            if self.request.method not in self.SUPPORTED_METHODS:
+                raise HTTPError(405)
+            if path_args or path_kwargs:
+                self.path_args = [self._decode_group(group) for group in path_args]
+                self.path_kwargs = {
+                    name: self._decode_group(group, name) for name, group in path_kwargs.items()
+                }
+            prepared = self.prepare()
+            if prepared is not None or self._stream_request_body:
+                return self._continue(prepared)
+            if self._finished:
+                return None
+            result = self._call_method()
+            if result is not None:
+                return self._conclude(result)
+            if self._auto_finish and not self._finished:
+                self.finish()
+        except Exception as error:
+            self._handle_request_exception(error)
+        return None
+
+    def _decode_group(self, group: bytes | None, name: str | None = None) -> str | None:
+        return None if group is None else self.decode_argument(group, name=name)
+
+    def _call_method(self) -> Awaitable[None] | None:
+        method = self.request.method
+        function = getattr(self, _METHOD_NAMES.get(method) or method.lower())
+        result: Awaitable[None] | None = function(*self.path_args, **self.path_kwargs)
+        return result
+
+    async def _continue(self, prepared: Awaitable[None] | None) -> None:
+        """Everything from `prepare` on, for handlers that wait for it or for the body."""
+        try:
+            if prepared is not None:
+                await prepared
+            if self._prepared_future is not None and not self._prepared_future.done():
+                self._prepared_future.set_result(None)
+            if self._finished:
+                return
+            if self._stream_request_body:
+                try:
+                    await self.request._body_future
+                except StreamClosedError:
+                    return
+            result = self._call_method()
+            if result is not None:
+                await result
+            if self._auto_finish and not self._finished:
+                self.finish()
+        except Exception as error:
+            self._handle_request_exception(error)
+        finally:
+            if self._prepared_future is not None and not self._prepared_future.done():
+                self._prepared_future.set_result(None)
+
+    async def _conclude(self, result: Awaitable[None]) -> None:
+        """Everything from the awaitable of the HTTP method on."""
+        try:
+            await result
+            if self._auto_finish and not self._finished:
+                self.finish()
+        except Exception as error:
+            self._handle_request_exception(error)
+
+    async def _execute(
+        self, transforms: "list[OutputTransform]", *args: bytes | None, **kwargs: Any
+    ) -> None:
+        """All of a request as one coroutine. Programs replace it to watch requests."""
+        self._transforms = transforms
+        waiting = self._begin(args, kwargs)
+        if waiting is not None:
+            await waiting
+
+    def _on_connection_close(self) -> None:
+        """The client has gone."""
+        if self._stream_request_body:
+            body = self.request._body_future
+            if not body.done():
+                body.set_exception(StreamClosedError())
+                body.exception()
+        self.on_connection_close()
+        if self.cancel_on_disconnect and self._task is not None:
+            self._task.cancel()
+
+
+_execute = RequestHandler._execute

@@ -1,0 +1,255 @@
+"""What a handler answers: status, headers, body."""
+
+import datetime
+import re
+from collections.abc import Sequence
+from http.cookies import SimpleCookie
+from typing import TYPE_CHECKING, Any
+
+from typhoon import __version__, _core
+from typhoon.escape import json_encode, utf8
+from typhoon.httputil import (
+    HTTPHeaders,
+    HTTPInputError,
+    ResponseStartLine,
+    format_timestamp,
+    responses,
+)
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from typhoon.httputil import HTTPServerRequest
+    from typhoon.web.application import Application
+    from typhoon.web.transforms import OutputTransform
+
+HeaderValue = str | bytes | int | datetime.datetime
+
+_default_headers = _core.DefaultHeaders(
+    [
+        ("Server", f"TyphoonServer/{__version__}"),
+        ("Content-Type", "text/html; charset=UTF-8"),
+    ]
+)
+
+_ETAGS = re.compile(r'\*|(?:W/)?"[^"]*"')
+
+
+class ResponseMixin:
+    """How a handler makes its response.
+
+    What is written is held back until `flush` or `finish`, so that headers and status can still
+    be changed, and so that a small response goes out whole.
+    """
+
+    application: "Application"
+    request: "HTTPServerRequest"
+
+    _headers: HTTPHeaders
+    _write_buffer: list[bytes]
+    _new_cookies: "SimpleCookie | None"
+    _transforms: "Sequence[OutputTransform]" = ()
+    _status_code = 200
+    _reason = "OK"
+    _headers_written = False
+    _finished = False
+
+    def clear(self) -> None:
+        """Forget all headers and content of this response so far."""
+        self._headers = _default_headers()
+        self.set_default_headers()
+        self._write_buffer = []
+        self._status_code = 200
+        self._reason = "OK"
+
+    def set_default_headers(self) -> None:
+        """Override to set headers on every response, those of errors too."""
+
+    def set_status(self, status_code: int, reason: str | None = None) -> None:
+        """Set the status code, and the phrase behind it if it is not the usual one."""
+        self._status_code = status_code
+        if reason is not None:
+            if "<" in reason or not reason.isprintable():
+                # It lands on error pages and in the head of the response.
+                raise ValueError(f"Invalid reason phrase {reason!r}")
+            self._reason = reason
+        else:
+            self._reason = responses.get(status_code, "Unknown")
+
+    def get_status(self) -> int:
+        """The status code of the response."""
+        return self._status_code
+
+    def set_header(self, name: str, value: HeaderValue) -> None:
+        """Set a header; a `datetime` is written as HTTP writes dates.
+
+        `ValueError` for characters that could break out of it.
+        """
+        try:
+            self._headers[name] = value if type(value) is str else self._header_text(value)
+        except HTTPInputError as error:
+            raise ValueError(f"Unsafe header value {value!r}: {error}") from None
+
+    def add_header(self, name: str, value: HeaderValue) -> None:
+        """Add another value for a header that may come several times."""
+        try:
+            self._headers.add(name, self._header_text(value))
+        except HTTPInputError as error:
+            raise ValueError(f"Unsafe header value {value!r}: {error}") from None
+
+    def clear_header(self, name: str) -> None:
+        """Take a header back. Cookies are no headers yet: see `clear_cookie`."""
+        if name in self._headers:
+            del self._headers[name]
+
+    @staticmethod
+    def _header_text(value: HeaderValue) -> str:
+        match value:
+            case str():
+                return value
+            case bytes():
+                return value.decode("latin-1")
+            case datetime.datetime():
+                return format_timestamp(value)
+            case int():
+                return str(value)
+        raise TypeError(f"Unsupported header value {value!r}")
+
+    def write(self, chunk: str | bytes | dict[Any, Any]) -> None:
+        """Add to the body. A dict is sent as JSON, and sets the Content-Type.
+
+        Lists are refused: older browsers let other sites read a JSON array.
+        """
+        if self._finished:
+            raise RuntimeError("Cannot write() after finish()")
+        if type(chunk) is bytes:
+            self._write_buffer.append(chunk)
+        elif isinstance(chunk, str):
+            self._write_buffer.append(chunk.encode())
+        elif isinstance(chunk, dict):
+            self.set_header("Content-Type", "application/json; charset=UTF-8")
+            self._write_buffer.append(json_encode(chunk).encode())
+        elif isinstance(chunk, bytes | bytearray | memoryview):
+            self._write_buffer.append(bytes(chunk))
+        else:
+            message = "write() only accepts bytes, unicode, and dict objects"
+            if isinstance(chunk, list):
+                message += ". Lists not accepted for security reasons; see the documentation of "
+                message += "typhoon.web.RequestHandler.write"
+            raise TypeError(message)
+
+    def flush(self, include_footers: bool = False) -> "Future[None]":
+        """Send what has been written so far. Await it for backpressure.
+
+        Raises `StreamClosedError`, when it is awaited, if the client has gone.
+        """
+        chunk = b"".join(self._write_buffer)
+        self._write_buffer = []
+        head = self.request.method == "HEAD"
+        connection = self.request.connection
+        if self._headers_written:
+            for transform in self._transforms:
+                chunk = transform.transform_chunk(chunk, include_footers)
+            return connection.write(b"" if head else chunk)
+        self._headers_written = True
+        for transform in self._transforms:
+            self._status_code, self._headers, chunk = transform.transform_first_chunk(
+                self._status_code, self._headers, chunk, include_footers
+            )
+        self._add_cookies()
+        start_line = ResponseStartLine("", self._status_code, self._reason)
+        return connection.write_headers(start_line, self._headers, b"" if head else chunk)
+
+    def _add_cookies(self) -> None:
+        if self._new_cookies is not None:
+            for morsel in self._new_cookies.values():
+                self._headers.add("Set-Cookie", morsel.OutputString())
+
+    def finish(self, chunk: str | bytes | dict[Any, Any] | None = None) -> "Future[None]":
+        """End the response, with a last piece of body if there is one.
+
+        Awaiting the result waits until the response has been handed to the system.
+        """
+        if self._finished:
+            raise RuntimeError("finish() called twice")
+        if chunk is not None:
+            self.write(chunk)
+        request = self.request
+        connection = request.connection
+        if self._headers_written:
+            self.flush(include_footers=True)
+            connection.finish()
+        else:
+            self._complete_headers(request)
+            if self._transforms:
+                self._transform_whole()
+            self._headers_written = True
+            self._add_cookies()
+            connection.respond(
+                self._status_code, self._reason, self._headers, self._write_buffer
+            )
+        self._log()
+        self._finished = True
+        self.on_finish()
+        return connection.drained()
+
+    def _complete_headers(self, request: "HTTPServerRequest") -> None:
+        """What the body and the request mean for the headers of a response that is sent whole."""
+        status = self._status_code
+        if status == 200 and request.method in ("GET", "HEAD"):
+            self.set_etag_header()
+            if self.check_etag_header():
+                self._write_buffer = []
+                self.set_status(304)
+                status = 304
+        if status in (204, 304) or 100 <= status < 200:
+            if self._write_buffer:
+                raise RuntimeError(f"Cannot send body with {status}")
+            self._clear_representation_headers()
+
+    def _transform_whole(self) -> None:
+        chunk = b"".join(self._write_buffer)
+        for transform in self._transforms:
+            self._status_code, self._headers, chunk = transform.transform_first_chunk(
+                self._status_code, self._headers, chunk, True
+            )
+        self._write_buffer = [chunk]
+
+    def _clear_representation_headers(self) -> None:
+        # RFC 9110 §15.4.5: a 304 is about what the client has, and need not describe it again.
+        for name in ("Content-Encoding", "Content-Language", "Content-Type"):
+            self.clear_header(name)
+
+    def compute_etag(self) -> str | None:
+        """The entity tag of the response: by default a hash of the body. None for no tag.
+
+        Override for a cheaper or a better one, in its quotes.
+        """
+        return _core.entity_tag(self._write_buffer)
+
+    def set_etag_header(self) -> None:
+        """Set the header Etag to `compute_etag()`. Called before the response is finished."""
+        etag = self.compute_etag()
+        if etag is not None:
+            self.set_header("Etag", etag)
+
+    def check_etag_header(self) -> bool:
+        """Whether the client has this representation already (RFC 9110 §13.1.2): then send 304.
+
+        `set_etag_header` has to come first; `finish` calls both on its own.
+        """
+        if_none_match = self.request.headers.get("If-None-Match")
+        computed = self._headers.get("Etag")
+        if not if_none_match or not computed:
+            return False
+        etags = _ETAGS.findall(if_none_match)
+        # Weak comparison, RFC 9110 §8.8.3.2.
+        opaque = computed.removeprefix("W/")
+        return "*" in etags or any(etag.removeprefix("W/") == opaque for etag in etags)
+
+    def on_finish(self) -> None:
+        """Override to do something after the response has been sent, such as to clean up."""
+
+    def _log(self) -> None:
+        """Write the request to the access log."""
+        self.application.log_request(self)
