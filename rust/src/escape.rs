@@ -47,9 +47,9 @@ fn find_special(text: &[u8]) -> Option<usize> {
     let mut start = 0;
     for block in text.chunks(BLOCK) {
         // Without a branch in it, so that the compiler makes vector instructions of this.
-        let hit = block
-            .iter()
-            .fold(false, |hit, &byte| hit | matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\''));
+        let hit = block.iter().fold(false, |hit, &byte| {
+            hit | matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'')
+        });
         if hit {
             let within = block.iter().position(|&byte| entity(byte).is_some());
             return within.map(|at| start + at);
@@ -65,7 +65,12 @@ fn find_special(text: &[u8]) -> Option<usize> {
 pub fn url_unescape(data: &[u8], plus: bool) -> Cow<'_, [u8]> {
     let find = |from: usize| {
         let rest = &data[from..];
-        if plus { memchr2(b'%', b'+', rest) } else { memchr(b'%', rest) }.map(|at| from + at)
+        if plus {
+            memchr2(b'%', b'+', rest)
+        } else {
+            memchr(b'%', rest)
+        }
+        .map(|at| from + at)
     };
     let Some(mut at) = find(0) else {
         return Cow::Borrowed(data);
@@ -130,7 +135,10 @@ mod tests {
                 text[at] = b'<';
                 assert_eq!(find_special(&text), Some(at));
             }
-            assert!(matches!(xhtml_escape(&vec![b'x'; length]), Cow::Borrowed(_)));
+            assert!(matches!(
+                xhtml_escape(&vec![b'x'; length]),
+                Cow::Borrowed(_)
+            ));
         }
     }
 

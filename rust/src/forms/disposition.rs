@@ -55,7 +55,10 @@ fn parameter(text: &str) -> Option<Option<Parameter<'_>>> {
         return Some(None);
     }
     let equals = memchr2(b'=', b';', text.as_bytes()).filter(|&at| text.as_bytes()[at] == b'=')?;
-    let (name, value) = (trim(&text[..equals]), text[equals + 1..].trim_start_matches([' ', '\t']));
+    let (name, value) = (
+        trim(&text[..equals]),
+        text[equals + 1..].trim_start_matches([' ', '\t']),
+    );
     if let Some(quoted) = value.strip_prefix('"') {
         let (value, rest) = quoted_string(quoted)?;
         let rest = rest.trim_start_matches([' ', '\t']);
@@ -78,7 +81,14 @@ fn quoted_string(text: &str) -> Option<(Cow<'_, str>, &str)> {
         at += memchr2(b'"', b'\\', &bytes[at..])?;
         if bytes[at] == b'"' {
             let (last, rest) = (&text[copied..at], &text[at + 1..]);
-            return Some((if copied == 0 { Cow::Borrowed(last) } else { value + last }, rest));
+            return Some((
+                if copied == 0 {
+                    Cow::Borrowed(last)
+                } else {
+                    value + last
+                },
+                rest,
+            ));
         }
         if matches!(bytes.get(at + 1), Some(b'"' | b'\\')) {
             value += &text[copied..at];

@@ -31,7 +31,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_parts: 100, max_part_header_size: 10 * 1024 }
+        Self {
+            max_parts: 100,
+            max_part_header_size: 10 * 1024,
+        }
     }
 }
 
@@ -98,20 +101,21 @@ impl std::error::Error for Error {}
 ///
 /// # Errors
 /// At the first thing that is not as it should be: no part of a malformed body is handed out.
-pub fn parse<'a>(
-    boundary: &[u8],
-    data: &'a [u8],
-    limits: Limits,
-) -> Result<Vec<Part<'a>>, Error> {
-    let boundary =
-        boundary.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(boundary);
+pub fn parse<'a>(boundary: &[u8], data: &'a [u8], limits: Limits) -> Result<Vec<Part<'a>>, Error> {
+    let boundary = boundary
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""))
+        .unwrap_or(boundary);
     if boundary.is_empty() {
         return Err(Error::NoBoundary);
     }
     let delimiter = [b"\r\n--", boundary].concat();
     let finder = Finder::new(&delimiter);
     let find = |from: usize| {
-        finder.find(&data[from..]).map(|at| from + at).ok_or(Error::NoFinalBoundary)
+        finder
+            .find(&data[from..])
+            .map(|at| from + at)
+            .ok_or(Error::NoFinalBoundary)
     };
     // At the very start of a body the delimiter has no line break before it.
     let mut after = if data.starts_with(&delimiter[2..]) {
@@ -139,7 +143,10 @@ fn end_of_delimiter(data: &[u8], after: usize) -> Result<Option<usize>, Error> {
     if rest.starts_with(b"--") {
         return Ok(None);
     }
-    let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let padding = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
     match &rest[padding..] {
         [b'\r', b'\n', ..] => Ok(Some(after + padding + 2)),
         [] | [b'\r'] => Err(Error::NoFinalBoundary),
@@ -164,9 +171,20 @@ fn part(data: &[u8], range: Range<usize>, max_header_size: usize) -> Result<Part
         return Err(Error::HeaderTooLarge);
     }
     let fields = header_fields(header)?;
-    let found = fields.disposition.and_then(disposition::parse).ok_or(Error::BadDisposition)?;
-    let name = found.name.filter(|name| !name.is_empty()).ok_or(Error::MissingName)?;
-    Ok(Part { name, filename: found.filename, content_type: fields.content_type, body })
+    let found = fields
+        .disposition
+        .and_then(disposition::parse)
+        .ok_or(Error::BadDisposition)?;
+    let name = found
+        .name
+        .filter(|name| !name.is_empty())
+        .ok_or(Error::MissingName)?;
+    Ok(Part {
+        name,
+        filename: found.filename,
+        content_type: fields.content_type,
+        body,
+    })
 }
 
 #[derive(Default)]
@@ -189,7 +207,10 @@ fn header_fields(header: &[u8]) -> Result<Fields<'_>, Error> {
         if name.is_empty() || !name.bytes().all(is_token_byte) {
             return Err(Error::BadHeaderName);
         }
-        if value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
+        if value
+            .bytes()
+            .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
+        {
             return Err(Error::BadHeaderValue);
         }
         let value = value.trim_matches([' ', '\t']);

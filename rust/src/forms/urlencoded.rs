@@ -28,7 +28,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_fields: MAX_FIELDS, keep_blank_values: true, strict: false }
+        Self {
+            max_fields: MAX_FIELDS,
+            keep_blank_values: true,
+            strict: false,
+        }
     }
 }
 
@@ -69,7 +73,11 @@ pub fn parse(
     if separators >= options.max_fields && !data.is_empty() {
         return Err(Error::TooManyFields);
     }
-    let fields = if data.is_empty() { None } else { Some(data.split(|&byte| byte == b'&')) };
+    let fields = if data.is_empty() {
+        None
+    } else {
+        Some(data.split(|&byte| byte == b'&'))
+    };
     Ok(fields.into_iter().flatten().filter_map(move |field| {
         let (name, value) = match memchr(b'=', field) {
             Some(equals) => (&field[..equals], &field[equals + 1..]),
@@ -95,7 +103,10 @@ mod tests {
     }
 
     fn fields(pairs: &[(&str, &str)]) -> Owned {
-        pairs.iter().map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec())).collect()
+        pairs
+            .iter()
+            .map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()))
+            .collect()
     }
 
     #[test]
@@ -103,7 +114,14 @@ mod tests {
         let lenient = Options::default();
         assert_eq!(
             read(b"a=1&b=%41+%2B&&a=2&c&d=&e==f", lenient),
-            Ok(fields(&[("a", "1"), ("b", "A +"), ("a", "2"), ("c", ""), ("d", ""), ("e", "=f")]))
+            Ok(fields(&[
+                ("a", "1"),
+                ("b", "A +"),
+                ("a", "2"),
+                ("c", ""),
+                ("d", ""),
+                ("e", "=f")
+            ]))
         );
         assert_eq!(read(b"", lenient), Ok(vec![]));
         assert_eq!(read(b"=v", lenient), Ok(fields(&[("", "v")])));
@@ -111,13 +129,19 @@ mod tests {
 
     #[test]
     fn leaves_out_blank_values_when_told() {
-        let options = Options { keep_blank_values: false, ..Options::default() };
+        let options = Options {
+            keep_blank_values: false,
+            ..Options::default()
+        };
         assert_eq!(read(b"a=1&c&d=", options), Ok(fields(&[("a", "1")])));
     }
 
     #[test]
     fn strict_wants_an_equals_sign() {
-        let options = Options { strict: true, ..Options::default() };
+        let options = Options {
+            strict: true,
+            ..Options::default()
+        };
         assert_eq!(read(b"a=1", options), Ok(fields(&[("a", "1")])));
         assert_eq!(read(b"a=1&b", options), Err(Error::BadField(b"b".to_vec())));
         assert_eq!(read(b"a=1&&b=2", options), Err(Error::BadField(vec![])));
@@ -127,15 +151,29 @@ mod tests {
     #[test]
     fn bounds_the_number_of_fields() {
         let body = |count: usize| vec!["a=b"; count].join("&").into_bytes();
-        let options = |max_fields| Options { max_fields, ..Options::default() };
-        for (count, max, fits) in
-            [(3, 3, true), (4, 3, false), (1, 0, false), (1000, 1000, true), (1001, 1000, false)]
-        {
-            let expected = if fits { Ok(count) } else { Err(Error::TooManyFields) };
+        let options = |max_fields| Options {
+            max_fields,
+            ..Options::default()
+        };
+        for (count, max, fits) in [
+            (3, 3, true),
+            (4, 3, false),
+            (1, 0, false),
+            (1000, 1000, true),
+            (1001, 1000, false),
+        ] {
+            let expected = if fits {
+                Ok(count)
+            } else {
+                Err(Error::TooManyFields)
+            };
             assert_eq!(read(&body(count), options(max)).map(|f| f.len()), expected);
         }
         assert_eq!(read(b"", options(0)), Ok(vec![]));
-        assert_eq!(read(&[b'&'; 4000], options(1000)), Err(Error::TooManyFields));
+        assert_eq!(
+            read(&[b'&'; 4000], options(1000)),
+            Err(Error::TooManyFields)
+        );
     }
 
     proptest! {

@@ -16,7 +16,10 @@ fn error_of(data: impl AsRef<[u8]>) -> Option<Error> {
 fn contents(data: impl AsRef<[u8]>) -> Result<Vec<String>, Error> {
     let data = data.as_ref();
     let parts = parse(BOUNDARY, data, Limits::default())?;
-    Ok(parts.into_iter().map(|p| String::from_utf8_lossy(&data[p.body]).into_owned()).collect())
+    Ok(parts
+        .into_iter()
+        .map(|p| String::from_utf8_lossy(&data[p.body]).into_owned())
+        .collect())
 }
 
 #[test]
@@ -26,8 +29,13 @@ fn reads_fields_and_files() {
         Content-Type: image/png\r\nX-Other: \xc3\xa9\r\n\r\nline\r\n\r\n--123\r\n\
         --1234--\r\nepilogue --1234";
     let parts = parse(b"1234", data, Limits::default()).unwrap_or_default();
-    let [a, f] = &parts[..] else { unreachable!("{parts:?}") };
-    assert_eq!((&*a.name, a.filename.as_deref(), a.content_type), ("a", None, None));
+    let [a, f] = &parts[..] else {
+        unreachable!("{parts:?}")
+    };
+    assert_eq!(
+        (&*a.name, a.filename.as_deref(), a.content_type),
+        ("a", None, None)
+    );
     assert_eq!(&data[a.body.clone()], b"1");
     assert_eq!(
         (&*f.name, f.filename.as_deref(), f.content_type),
@@ -46,9 +54,22 @@ fn takes_quotes_off_the_boundary() {
 #[test]
 fn ignores_what_is_around_the_parts() {
     let one = || Ok(vec!["x".to_owned()]);
-    assert_eq!(contents(format!("\r\n--1234\r\n{NAMED}\r\n\r\nx\r\n--1234--")), one());
-    assert_eq!(contents(format!("hello --1234\r\n--1234\r\n{NAMED}\r\n\r\nx\r\n--1234--")), one());
-    assert_eq!(contents(format!("--1234\r\n{NAMED}\r\n\r\nx\r\n--1234--\r\n--1234\r\n")), one());
+    assert_eq!(
+        contents(format!("\r\n--1234\r\n{NAMED}\r\n\r\nx\r\n--1234--")),
+        one()
+    );
+    assert_eq!(
+        contents(format!(
+            "hello --1234\r\n--1234\r\n{NAMED}\r\n\r\nx\r\n--1234--"
+        )),
+        one()
+    );
+    assert_eq!(
+        contents(format!(
+            "--1234\r\n{NAMED}\r\n\r\nx\r\n--1234--\r\n--1234\r\n"
+        )),
+        one()
+    );
     assert_eq!(contents("--1234--\r\n"), Ok(vec![]));
 }
 
@@ -57,13 +78,22 @@ fn reads_empty_bodies() {
     let empty = || Ok(vec![String::new()]);
     assert_eq!(contents(body_of(&format!("{NAMED}\r\n"), "")), empty());
     // The delimiter's line break is at the same time the one after the header fields.
-    assert_eq!(contents(format!("--1234\r\n{NAMED}\r\n\r\n--1234--")), empty());
+    assert_eq!(
+        contents(format!("--1234\r\n{NAMED}\r\n\r\n--1234--")),
+        empty()
+    );
 }
 
 #[test]
 fn rejects_malformed_delimiters() {
-    assert_eq!(parse(b"", b"----", Limits::default()), Err(Error::NoBoundary));
-    assert_eq!(parse(b"\"\"", b"----", Limits::default()), Err(Error::NoBoundary));
+    assert_eq!(
+        parse(b"", b"----", Limits::default()),
+        Err(Error::NoBoundary)
+    );
+    assert_eq!(
+        parse(b"\"\"", b"----", Limits::default()),
+        Err(Error::NoBoundary)
+    );
     for data in [
         "".to_owned(),
         "--1234".to_owned(),
@@ -93,24 +123,60 @@ fn rejects_malformed_parts() {
         ("", Error::MissingHeaders),
         ("no colon\r\n", Error::BadHeaderName),
         (": x\r\n", Error::BadHeaderName),
-        ("Content-Disposition : form-data; name=a\r\n", Error::BadHeaderName),
-        ("Content-Disposition: form-data;\r\n name=a\r\n", Error::BadHeaderName),
-        ("Content-Disposition: form-data; name=a\rb\r\n", Error::BadHeaderValue),
-        ("Content-Disposition: form-data; name=a\nb\r\n", Error::BadHeaderValue),
-        ("Content-Disposition: form-data; name=a\0b\r\n", Error::BadHeaderValue),
-        ("Content-Disposition: form-data; name=a\x7f\r\n", Error::BadHeaderValue),
+        (
+            "Content-Disposition : form-data; name=a\r\n",
+            Error::BadHeaderName,
+        ),
+        (
+            "Content-Disposition: form-data;\r\n name=a\r\n",
+            Error::BadHeaderName,
+        ),
+        (
+            "Content-Disposition: form-data; name=a\rb\r\n",
+            Error::BadHeaderValue,
+        ),
+        (
+            "Content-Disposition: form-data; name=a\nb\r\n",
+            Error::BadHeaderValue,
+        ),
+        (
+            "Content-Disposition: form-data; name=a\0b\r\n",
+            Error::BadHeaderValue,
+        ),
+        (
+            "Content-Disposition: form-data; name=a\x7f\r\n",
+            Error::BadHeaderValue,
+        ),
         ("Content-Type: text/plain\r\n", Error::BadDisposition),
-        ("Content-Disposition: invalid; name=a\r\n", Error::BadDisposition),
-        ("Content-Disposition: form-data; name=\"a\r\n", Error::BadDisposition),
-        ("Content-Disposition: form-data; name=a; name=b\r\n", Error::BadDisposition),
-        ("Content-Disposition: form-data; filename=a\r\n", Error::MissingName),
-        ("Content-Disposition: form-data; name=\"\"\r\n", Error::MissingName),
+        (
+            "Content-Disposition: invalid; name=a\r\n",
+            Error::BadDisposition,
+        ),
+        (
+            "Content-Disposition: form-data; name=\"a\r\n",
+            Error::BadDisposition,
+        ),
+        (
+            "Content-Disposition: form-data; name=a; name=b\r\n",
+            Error::BadDisposition,
+        ),
+        (
+            "Content-Disposition: form-data; filename=a\r\n",
+            Error::MissingName,
+        ),
+        (
+            "Content-Disposition: form-data; name=\"\"\r\n",
+            Error::MissingName,
+        ),
     ] {
         assert_eq!(error_of(body_of(header, "x")), Some(error), "{header:?}");
     }
     let twice = format!("{NAMED}\r\n{NAMED}\r\n");
     assert_eq!(error_of(body_of(&twice, "x")), Some(Error::BadDisposition));
-    assert_eq!(error_of("--1234\r\nb\r\n--1234--"), Some(Error::MissingHeaders));
+    assert_eq!(
+        error_of("--1234\r\nb\r\n--1234--"),
+        Some(Error::MissingHeaders)
+    );
     let latin1 = b"--1234\r\nContent-Disposition: form-data; name=\xe9\r\n\r\n\r\n--1234--";
     assert_eq!(error_of(latin1), Some(Error::BadHeaderValue));
 }
@@ -118,28 +184,55 @@ fn rejects_malformed_parts() {
 #[test]
 fn bounds_the_number_of_parts() {
     let part = format!("--1234\r\n{NAMED}\r\n\r\nx\r\n");
-    for (parts, max_parts, fits) in
-        [(1, 1, true), (2, 1, false), (1, 0, false), (0, 0, true), (100, 100, true)]
-    {
+    for (parts, max_parts, fits) in [
+        (1, 1, true),
+        (2, 1, false),
+        (1, 0, false),
+        (0, 0, true),
+        (100, 100, true),
+    ] {
         let data = part.repeat(parts) + "--1234--";
-        let limits = Limits { max_parts, ..Limits::default() };
-        let expected = if fits { Ok(parts) } else { Err(Error::TooManyParts) };
-        assert_eq!(parse(BOUNDARY, data.as_bytes(), limits).map(|p| p.len()), expected);
+        let limits = Limits {
+            max_parts,
+            ..Limits::default()
+        };
+        let expected = if fits {
+            Ok(parts)
+        } else {
+            Err(Error::TooManyParts)
+        };
+        assert_eq!(
+            parse(BOUNDARY, data.as_bytes(), limits).map(|p| p.len()),
+            expected
+        );
     }
 }
 
 #[test]
 fn bounds_the_size_of_header_fields() {
     let size = NAMED.len();
-    let bodies =
-        [body_of(&format!("{NAMED}\r\n"), ""), body_of(&format!("{NAMED}\r\n"), &"x".repeat(999))];
+    let bodies = [
+        body_of(&format!("{NAMED}\r\n"), ""),
+        body_of(&format!("{NAMED}\r\n"), &"x".repeat(999)),
+    ];
     let without_body = format!("--1234\r\n{NAMED}\r\n\r\n--1234--").into_bytes();
     for data in bodies.iter().chain([&without_body]) {
-        for (max_part_header_size, fits) in
-            [(size, true), (size - 1, false), (size + 1, true), (usize::MAX, true), (0, false)]
-        {
-            let limits = Limits { max_part_header_size, ..Limits::default() };
-            let expected = if fits { Ok(1) } else { Err(Error::HeaderTooLarge) };
+        for (max_part_header_size, fits) in [
+            (size, true),
+            (size - 1, false),
+            (size + 1, true),
+            (usize::MAX, true),
+            (0, false),
+        ] {
+            let limits = Limits {
+                max_part_header_size,
+                ..Limits::default()
+            };
+            let expected = if fits {
+                Ok(1)
+            } else {
+                Err(Error::HeaderTooLarge)
+            };
             assert_eq!(parse(BOUNDARY, data, limits).map(|p| p.len()), expected);
         }
     }
