@@ -6,6 +6,8 @@
 #![deny(unsafe_code)]
 
 #[forbid(unsafe_code)]
+pub mod escape;
+#[forbid(unsafe_code)]
 pub mod forms;
 #[forbid(unsafe_code)]
 pub mod headers;

@@ -1,6 +1,8 @@
 //! The thin layer that wraps the core for CPython, as the module `typhoon._core`.
 
 mod connection;
+mod escape;
+mod forms;
 mod headers;
 mod request;
 mod routes;
@@ -11,6 +13,8 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    escape::register(module)?;
+    forms::register(module)?;
     headers::register(module)?;
     request::register(module)?;
     connection::register(module)?;
