@@ -15,8 +15,8 @@ from concurrent import futures
 from typing import Any
 
 import pytest
-from support import new_event_loop
 
+from support import new_event_loop
 from typhoon.ioloop import IOLoop, PeriodicCallback
 
 
@@ -296,7 +296,7 @@ def test_callbacks_for_a_closed_loop_are_dropped(loop_kind: str) -> None:
     loop = IOLoop(make_current=False, asyncio_loop=new_event_loop(loop_kind))
     loop.close()
     loop.add_callback(print, "never")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="add_signal_handler"):
         loop.add_callback_from_signal(print, "never")
 
 
