@@ -1,0 +1,160 @@
+"""What every TCP server shares: its listening sockets, and starting and stopping."""
+
+import abc
+import os
+import socket as socket_module
+import ssl
+from collections.abc import Callable, Iterable
+from socket import socket
+from typing import Any
+
+from typhoon.netutil import bind_sockets, ssl_options_to_context
+from typhoon.process import fork_processes
+
+__all__ = ["TCPServer"]
+
+
+class TCPServer(abc.ABC):
+    """The base of servers that listen on TCP or UNIX sockets.
+
+    One process listens with `listen`. Several share their sockets, which one of them binds:
+
+    .. code-block:: python
+
+        sockets = bind_sockets(8888)
+        fork_processes(0)
+        server = MyServer()
+        server.add_sockets(sockets)
+        IOLoop.current().start()
+
+    Args:
+        ssl_options: For TLS: an `ssl.SSLContext`, or a dictionary as for
+            `typhoon.netutil.ssl_options_to_context` with at least ``certfile``.
+        max_buffer_size: The most bytes that a connection may hold unread.
+        read_chunk_size: The most bytes that are read at once.
+
+    Raises:
+        KeyError: `ssl_options` has no ``certfile``.
+        ValueError: A file of `ssl_options` does not exist, or a key is unknown.
+        ssl.SSLError: A file of `ssl_options` holds no certificate, or no key that fits it.
+    """
+
+    def __init__(
+        self,
+        ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
+        max_buffer_size: int | None = None,
+        read_chunk_size: int | None = None,
+    ) -> None:
+        self.ssl_options = ssl_options
+        self.max_buffer_size = max_buffer_size
+        self.read_chunk_size = read_chunk_size
+        self._ssl_context = _ssl_context(ssl_options)
+        self._sockets: dict[int, socket] = {}  # by file descriptor
+        self._stop_serving: dict[int, Callable[[], None]] = {}
+        self._pending: list[socket] = []  # bound, and waiting for start()
+        self._started = False
+
+    @abc.abstractmethod
+    def _serve(self, sock: socket) -> Callable[[], None]:
+        """Begin to accept connections on `sock`; return a function that stops it.
+
+        Works before the event loop runs as well as while it does. `sock` stays open: the caller
+        closes it.
+        """
+
+    def listen(
+        self,
+        port: int,
+        address: str | None = None,
+        family: socket_module.AddressFamily = socket_module.AF_UNSPEC,
+        backlog: int = 128,
+        flags: int | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        """Accept connections on `port`; may be called again for more ports.
+
+        Arguments and errors are those of `typhoon.netutil.bind_sockets`.
+        """
+        self._add_or_close(bind_sockets(port, address, family, backlog, flags, reuse_port))
+
+    def add_sockets(self, sockets: Iterable[socket]) -> None:
+        """Accept connections on sockets that listen already, such as `bind_sockets` returns."""
+        for sock in sockets:
+            stop = self._serve(sock)
+            self._sockets[sock.fileno()] = sock
+            self._stop_serving[sock.fileno()] = stop
+
+    def add_socket(self, socket: socket) -> None:
+        """Accept connections on one socket; see `add_sockets`."""
+        self.add_sockets([socket])
+
+    def bind(
+        self,
+        port: int,
+        address: str | None = None,
+        family: socket_module.AddressFamily = socket_module.AF_UNSPEC,
+        backlog: int = 128,
+        flags: int | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        """Listen on `port`, and accept connections from `start` on; see `listen`.
+
+        New programs use `listen` or `add_sockets`.
+        """
+        sockets = bind_sockets(port, address, family, backlog, flags, reuse_port)
+        if self._started:
+            self._add_or_close(sockets)
+        else:
+            self._pending.extend(sockets)
+
+    def start(self, num_processes: int | None = 1, max_restarts: int | None = None) -> None:
+        """Accept connections on what `bind` has bound, in this process or in forked ones.
+
+        Args:
+            num_processes: 1 to stay in this process; None or 0 for one process on each processor;
+                else the number of processes.
+            max_restarts: As for `typhoon.process.fork_processes`.
+
+        Raises:
+            RuntimeError: The server has been started, or cannot fork (see `fork_processes`).
+        """
+        if self._started:
+            raise RuntimeError("the server has been started already")
+        self._started = True
+        if num_processes != 1:
+            fork_processes(num_processes, max_restarts)
+        sockets, self._pending = self._pending, []
+        self._add_or_close(sockets)
+
+    def stop(self) -> None:
+        """Close the listening sockets; open connections go on. Stopping twice is fine."""
+        while self._sockets:
+            fd, sock = self._sockets.popitem()
+            self._stop_serving.pop(fd)()
+            sock.close()
+        while self._pending:
+            self._pending.pop().close()
+
+    def _add_or_close(self, sockets: list[socket]) -> None:
+        """Serve sockets that the server has made itself."""
+        try:
+            self.add_sockets(sockets)
+        except BaseException:
+            for sock in sockets:
+                if self._sockets.get(sock.fileno()) is not sock:
+                    sock.close()
+            raise
+
+
+def _ssl_context(ssl_options: dict[str, Any] | ssl.SSLContext | None) -> ssl.SSLContext | None:
+    """The context for `ssl_options`, or an error that says what is missing."""
+    if ssl_options is None:
+        return None
+    if isinstance(ssl_options, dict):
+        if "certfile" not in ssl_options:
+            raise KeyError('missing key "certfile" in ssl_options')
+        for key in ("certfile", "keyfile"):
+            path = ssl_options.get(key)
+            if path is not None and not os.path.exists(path):
+                raise ValueError(f'{key} "{path}" does not exist')
+    return ssl_options_to_context(ssl_options, server_side=True)
