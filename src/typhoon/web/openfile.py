@@ -1,0 +1,152 @@
+"""Opens files for serving: only regular ones, and only inside the directories allowed.
+
+A file is opened first and asked afterwards where it really lies, so that no symbolic link can be
+exchanged between the check and the use. On Linux that takes three system calls.
+"""
+
+import errno
+import functools
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+
+CHUNK_SIZE = 64 * 1024
+"""Bytes that are read at a time."""
+
+# Opening a FIFO without a writer must not wait, and a terminal must not become ours.
+_FLAGS = os.O_RDONLY
+for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_NOINHERIT"):
+    _FLAGS |= getattr(os, _name, 0)
+
+MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+"""What `OSError` says when there is no such file."""
+
+Stamp = tuple[int, int, int, int]
+"""What changes when a file does: device, inode, time of modification (ns) and size."""
+
+
+class ForbiddenFileError(Exception):
+    """The path leads to something that is not to be served; the argument completes "{path} ..."."""
+
+
+def stamp_of(result: os.stat_result) -> Stamp:
+    return result.st_dev, result.st_ino, result.st_mtime_ns, result.st_size
+
+
+class OpenFile:
+    """A regular file or a directory, open for reading; closed at the latest when it is dropped."""
+
+    __slots__ = ("fd", "path", "stat")
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+        self.stat = os.fstat(fd)
+
+    @property
+    def is_directory(self) -> bool:
+        return stat.S_ISDIR(self.stat.st_mode)
+
+    def read(self, start: int, count: int) -> bytes:
+        """`count` bytes from `start` on, or fewer at the end of the file."""
+        data = _pread(self.fd, count, start)
+        while len(data) < count and (more := _pread(self.fd, count - len(data), start + len(data))):
+            data += more
+        return data
+
+    def chunks(self, start: int, count: int) -> Iterator[bytes]:
+        while count > 0 and (chunk := _pread(self.fd, min(count, CHUNK_SIZE), start)):
+            yield chunk
+            start += len(chunk)
+            count -= len(chunk)
+
+    def digest(self) -> str:
+        """The SHA-512 of the content in hexadecimal."""
+        digest = hashlib.sha512()
+        for chunk in self.chunks(0, self.stat.st_size):
+            digest.update(chunk)
+        return digest.hexdigest()
+
+    def close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+if sys.platform == "win32":
+
+    def _pread(fd: int, count: int, start: int) -> bytes:
+        os.lseek(fd, start, os.SEEK_SET)
+        return os.read(fd, count)
+
+else:
+    _pread = os.pread
+
+
+def open_inside(path: str, directories: Sequence[str]) -> OpenFile:
+    """Open what lies at `path` if that is really inside one of the directories.
+
+    `ForbiddenFileError` if it lies elsewhere, whether it exists or not, or is neither a regular
+    file nor a directory; `OSError` if it is not there or cannot be read.
+    """
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    if os.name == "nt" and ":" in os.path.splitdrive(path)[1]:
+        raise ForbiddenFileError("is not a file")  # but an NTFS alternate data stream
+    try:
+        fd = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno in {*MISSING, errno.EACCES} and not _is_inside(
+            os.path.realpath(path), path, directories
+        ):
+            raise ForbiddenFileError("is not in root static directory") from None
+        raise
+    except UnicodeEncodeError:  # a lone surrogate: no file has such a name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+    try:
+        file = OpenFile(path, fd)
+    except OSError:
+        os.close(fd)
+        raise
+    if not stat.S_ISREG(file.stat.st_mode) and not file.is_directory:
+        raise ForbiddenFileError("is not a file")
+    if not _is_inside(_real_path(file), path, directories):
+        raise ForbiddenFileError("is not in root static directory")
+    return file
+
+
+def _real_path(file: OpenFile) -> str:
+    if sys.platform == "linux":
+        try:
+            return os.readlink(f"/proc/self/fd/{file.fd}")
+        except OSError:  # /proc is not mounted
+            pass
+    return os.path.realpath(file.path)
+
+
+def _is_inside(real: str, path: str, directories: Sequence[str]) -> bool:
+    """Whether `real`, which is where `path` leads to, is in one of the directories or is it."""
+    for directory in directories:
+        # No link on the way from the directory on: then what is known about it need not be fresh.
+        if (
+            path.startswith(directory)
+            and real == _known_real_path(directory) + path[len(directory) :]
+        ):
+            return True
+    # A directory may be a link itself, and changed to another release of what it holds.
+    _known_real_path.cache_clear()
+    for directory in directories:
+        inside = _known_real_path(directory)
+        if real == inside or real.startswith(os.path.join(inside, "")):
+            return True
+    return False
+
+
+@functools.lru_cache(maxsize=256)
+def _known_real_path(directory: str) -> str:
+    return os.path.realpath(directory)
