@@ -1,5 +1,9 @@
 """The typed face of the native core (`rust/src/python`)."""
 
+import asyncio
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any, Self
+
 __version__: str
 
 class RouteTable:
@@ -52,3 +56,129 @@ def parse_multipart(
     Raises `ValueError` for a malformed body, more than `max_parts` parts, or more than
     `max_part_header_size` bytes of header fields in one of them.
     """
+
+def entity_tag(chunks: list[bytes], /) -> str:
+    """A strong entity tag for the content that these pieces make, in its quotes."""
+
+class HTTPInputError(ValueError):
+    """A message from the network, or a part of one, is malformed."""
+
+class HTTPOutputError(Exception):
+    """The application tried to send a malformed message."""
+
+class HTTPHeaders(MutableMapping[str, str]):
+    """Header fields: an ordered mapping with case-insensitive names and many values per name."""
+
+    def __init__(self, *args: Any, **kwargs: str) -> None: ...
+    def add(self, name: str, value: str) -> None: ...
+    def get_list(self, name: str) -> list[str]: ...
+    def get_all(self) -> Iterator[tuple[str, str]]: ...
+    def parse_line(self, line: str) -> None: ...
+    @classmethod
+    def parse(cls, headers: str) -> Self: ...
+    def __getitem__(self, name: str) -> str: ...
+    def __setitem__(self, name: str, value: str) -> None: ...
+    def __delitem__(self, name: str) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def copy(self) -> Self: ...
+    def __copy__(self) -> Self: ...
+
+class DefaultHeaders:
+    """Makes the headers that every response begins with, the Date among them."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None: ...
+    def __call__(self) -> HTTPHeaders: ...
+
+class HTTPServerRequest:
+    """A single HTTP request. Attributes are decoded when they are first read, and can be set."""
+
+    method: str
+    uri: str
+    path: str
+    query: str
+    version: str
+    headers: HTTPHeaders
+    body: bytes
+    host: str
+    host_name: str
+    remote_ip: str
+    protocol: str
+    arguments: dict[str, list[bytes]]
+    query_arguments: dict[str, list[bytes]]
+    body_arguments: dict[str, list[bytes]]
+    files: dict[str, list[Any]]
+    cookies: Any
+    connection: Any
+    server_connection: Any
+    _start_time: float
+    _body_future: asyncio.Future[None]
+
+    def __init__(
+        self,
+        method: str | None = None,
+        uri: str | None = None,
+        version: str = "HTTP/1.0",
+        headers: HTTPHeaders | None = None,
+        body: bytes | None = None,
+        host: str | None = None,
+        files: dict[str, list[Any]] | None = None,
+        connection: Any = None,
+        start_line: Any = None,
+        server_connection: object = None,
+    ) -> None: ...
+    def full_url(self) -> str: ...
+    def request_time(self) -> float: ...
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None: ...
+    def _parse_body(self) -> None: ...
+
+def set_request_parsers(
+    query: Callable[[str], dict[str, list[bytes]]],
+    body: Callable[[HTTPServerRequest], tuple[dict[str, list[bytes]], dict[str, list[Any]]]],
+    cookies: Callable[[HTTPHeaders], Any],
+) -> None:
+    """Give the functions that decode what is above the core. Called once, by `httputil`."""
+
+class ServerSettings:
+    """What all connections of a server share."""
+
+    def __init__(
+        self,
+        *,
+        on_request: Callable[[HTTPServerRequest], Any] | None,
+        on_head: Callable[[HTTPServerRequest], Any] | None = None,
+        every_head: bool = False,
+        chunk_size: int,
+        max_header_size: int,
+        max_body_size: int,
+        header_timeout: float,
+        body_timeout: float | None = None,
+        idle_timeout: float,
+        keep_alive: bool = True,
+    ) -> None: ...
+
+class ServerConnection:
+    """The asyncio protocol that drives the HTTP/1.1 core for one connection."""
+
+    transport: Any
+    is_busy: bool
+
+    def __new__(cls, settings: ServerSettings) -> Self: ...
+    def respond(
+        self, status: int, reason: str, headers: HTTPHeaders, chunks: list[bytes]
+    ) -> None: ...
+    def send_head(
+        self, status: int, reason: str, headers: HTTPHeaders, chunk: bytes | None = None
+    ) -> None: ...
+    def send_data(self, chunk: bytes) -> None: ...
+    def send_end(self) -> None: ...
+    def reject(self, status: int, message: str) -> None: ...
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None: ...
+    def set_max_body_size(self, max_body_size: int) -> None: ...
+    def set_body_timeout(self, timeout: float) -> None: ...
+    def close_after_response(self) -> None: ...
+    def _pump(self) -> None: ...
+    def _set_held(self, held: bool) -> None: ...
+    def _expire(self) -> float | None: ...
+    def _detach(self) -> bytes: ...
+    def _data_elsewhere(self, length: int) -> bool: ...

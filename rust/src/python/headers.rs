@@ -429,18 +429,26 @@ impl DefaultHeaders {
         for (name, value) in &fields {
             template.set(&to_latin1(name)?, &to_latin1(value)?)?;
         }
-        Ok(Self { template, second: 0 })
+        Ok(Self {
+            template,
+            second: 0,
+        })
     }
 
     /// A new `HTTPHeaders` with them.
     fn __call__(&mut self) -> PyHeaders {
         let now = SystemTime::now();
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+        let second = now
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| elapsed.as_secs());
         if second != self.second {
             self.second = second;
-            self.template.set_checked(b"Date", httpdate::fmt_http_date(now).as_bytes());
+            self.template
+                .set_checked(b"Date", httpdate::fmt_http_date(now).as_bytes());
         }
-        PyHeaders { inner: self.template.clone() }
+        PyHeaders {
+            inner: self.template.clone(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The thin layer that wraps the core for CPython, as the module `typhoon._core`.
 
 mod connection;
+mod digest;
 mod escape;
 mod forms;
 mod headers;
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    digest::register(module)?;
     escape::register(module)?;
     forms::register(module)?;
     headers::register(module)?;

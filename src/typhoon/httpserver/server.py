@@ -141,7 +141,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             create(
                 lambda: HTTP1ServerConnection(self),
                 sock=sock,
-                ssl=self.ssl_options,
+                ssl=self._ssl_context,
                 backlog=BACKLOG,
                 start_serving=False,
             )

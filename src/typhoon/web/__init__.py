@@ -21,6 +21,7 @@ from typhoon.web.decorators import addslash, removeslash, stream_request_body
 from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
 from typhoon.web.handler import RequestHandler
 from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
+from typhoon.web.static import StaticFileHandler
 from typhoon.web.transforms import OutputTransform
 
 url = URLSpec
@@ -36,6 +37,7 @@ __all__ = [
     "OutputTransform",
     "RedirectHandler",
     "RequestHandler",
+    "StaticFileHandler",
     "URLSpec",
     "addslash",
     "removeslash",
