@@ -676,6 +676,25 @@ impl Request {
         self.start_time = value;
     }
 
+    /// A header's value or None, without making an object of all the headers for it.
+    fn _header<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match (&self.headers, &self.head) {
+            (Some(headers), _) => headers
+                .bind(py)
+                .call_method1(intern!(py, "get"), (name,))
+                .map(Some),
+            (None, Some(head)) => {
+                let value = head.headers.get(name.to_str()?.as_bytes());
+                Ok(value.map(|value| latin1(py, value).into_any()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
     /// The whole URL of the request.
     fn full_url(slf: &Bound<'_, Self>) -> PyResult<String> {
         let py = slf.py();

@@ -21,6 +21,9 @@ class Rule:
     `ReversibleRouter.reverse_url`.
     """
 
+    is_handler = False
+    """Whether the target is a handler class; an `Application` sets it."""
+
     def __init__(
         self,
         matcher: Matcher,

@@ -27,8 +27,6 @@ from typhoon.web.transforms import OutputTransform
 INFO = 20
 """`logging.INFO`, as a constant of this module: asked for at every request."""
 
-Route = tuple[type[RequestHandler], dict[str, Any], Any, dict[str, Any]]
-
 
 class _HandlerRouter(ReversibleRuleRouter):
     """Rules whose targets may be handler classes."""
@@ -47,6 +45,11 @@ class _HandlerRouter(ReversibleRuleRouter):
                 for rule in rules
             ]
         )
+
+    def process_rule(self, rule: Rule) -> Rule:
+        rule = super().process_rule(rule)
+        rule.is_handler = isinstance(rule.target, type) and issubclass(rule.target, RequestHandler)
+        return rule
 
     def _nested_router(self, rules: _RuleList) -> RuleRouter:
         return _HandlerRouter(self.application, rules)
@@ -100,6 +103,7 @@ class Application(ReversibleRouter):
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
+        self._is_plain = True
 
     def _static_rules(self) -> list[tuple[str, Any, dict[str, Any]]]:
         path = self.settings.get("static_path")
@@ -129,6 +133,7 @@ class Application(ReversibleRouter):
     def add_handlers(self, host_pattern: str, host_handlers: _RuleList) -> None:
         """Add rules for hosts that match a pattern. They come before those for all hosts."""
         router = _HandlerRouter(self, host_handlers)
+        self._is_plain = False
         rule = Rule(HostMatches(host_pattern), router)
         if host_pattern == ".*":
             # For all hosts, behind those that have been added before.
@@ -160,7 +165,7 @@ class Application(ReversibleRouter):
         if log_function is not None:
             log_function(handler)
             return
-        status = handler.get_status()
+        status = handler._status_code
         if status < 400:
             if not access_log.isEnabledFor(INFO):
                 return
@@ -183,36 +188,25 @@ class Application(ReversibleRouter):
 
     def _handle(self, request: httputil.HTTPServerRequest) -> None:
         """Let the right handler answer a complete request."""
-        match = self._find(request)
-        if match is None:
-            delegate = self.find_handler(request)
-            delegate.finish()
+        match = self.wildcard_router._match(request) if self._is_plain else None
+        if match is None or not match[0].is_handler:
+            self.find_handler(request).finish()
             return
         rule, params = match
         handler = rule.target(self, request, **rule.target_kwargs)
         if self.transforms:
             handler._transforms = [make(request) for make in self.transforms]
-        handler._run(params.get("path_args", ()), params.get("path_kwargs", _NOTHING))
-
-    def _find(
-        self, request: httputil.HTTPServerRequest
-    ) -> tuple[Rule, dict[str, Any]] | None:
-        """The rule whose target is the handler class; None if it takes more to find that out."""
-        rules = self.default_router.rules
-        if len(rules) > 1:
-            return None
-        match = self.wildcard_router._match(request)
-        if match is None:
-            return None
-        target = match[0].target
-        return match if isinstance(target, type) and issubclass(target, RequestHandler) else None
+        if params:
+            handler._run(params.get("path_args", ()), params.get("path_kwargs") or {})
+        else:
+            handler._run((), params)
 
     def _head_received(
         self, request: httputil.HTTPServerRequest
     ) -> httputil.HTTPMessageDelegate | None:
         """Who takes the body of this request in pieces; None if it is wanted whole."""
-        match = self._find(request)
-        if match is not None and not match[0].target._stream_request_body:
+        match = self.wildcard_router._match(request) if self._is_plain else None
+        if match is not None and match[0].is_handler and not match[0].target._stream_request_body:
             return None
         delegate = self.find_handler(request)
         start_line = httputil.RequestStartLine(request.method, request.uri, request.version)
@@ -263,9 +257,6 @@ class Application(ReversibleRouter):
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(done)
         return task
-
-
-_NOTHING: dict[str, Any] = {}
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

@@ -60,7 +60,6 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
     def __init__(
         self, application: "Application", request: HTTPServerRequest, **kwargs: Any
     ) -> None:
-        super().__init__()
         self.application = application
         self.request = request
         self.clear()
@@ -270,7 +269,8 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
     ) -> Awaitable[None] | None:
         """Go as far as possible without waiting. What is returned has still to be awaited."""
         try:
-            if self.request.method not in self.SUPPORTED_METHODS:
+            method = self.request.method
+            if method not in self.SUPPORTED_METHODS:
                 raise HTTPError(405)
             if path_args or path_kwargs:
                 self.path_args = [self._decode_group(group) for group in path_args]
@@ -282,7 +282,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
                 return self._continue(prepared)
             if self._finished:
                 return None
-            result = self._call_method()
+            result = self._method(method)(*self.path_args, **self.path_kwargs)
             if result is not None:
                 return self._conclude(result)
             if self._auto_finish and not self._finished:
@@ -294,11 +294,11 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
     def _decode_group(self, group: bytes | None, name: str | None = None) -> str | None:
         return None if group is None else self.decode_argument(group, name=name)
 
-    def _call_method(self) -> Awaitable[None] | None:
-        method = self.request.method
-        function = getattr(self, _METHOD_NAMES.get(method) or method.lower())
-        result: Awaitable[None] | None = function(*self.path_args, **self.path_kwargs)
-        return result
+    def _method(self, name: str) -> Callable[..., Awaitable[None] | None]:
+        method: Callable[..., Awaitable[None] | None] = getattr(
+            self, _METHOD_NAMES.get(name) or name.lower()
+        )
+        return method
 
     async def _continue(self, prepared: Awaitable[None] | None) -> None:
         """Everything from `prepare` on, for handlers that wait for it or for the body."""
@@ -314,7 +314,8 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
                     await self.request._body_future
                 except StreamClosedError:
                     return
-            result = self._call_method()
+            method = self._method(self.request.method)
+            result = method(*self.path_args, **self.path_kwargs)
             if result is not None:
                 await result
             if self._auto_finish and not self._finished:

@@ -161,9 +161,8 @@ class ResponseMixin:
         return connection.write_headers(start_line, self._headers, b"" if head else chunk)
 
     def _add_cookies(self) -> None:
-        if self._new_cookies is not None:
-            for morsel in self._new_cookies.values():
-                self._headers.add("Set-Cookie", morsel.OutputString())
+        for morsel in (self._new_cookies or {}).values():
+            self._headers.add("Set-Cookie", morsel.OutputString())
 
     def finish(self, chunk: str | bytes | dict[Any, Any] | None = None) -> "Future[None]":
         """End the response, with a last piece of body if there is one.
@@ -174,17 +173,23 @@ class ResponseMixin:
             raise RuntimeError("finish() called twice")
         if chunk is not None:
             self.write(chunk)
-        request = self.request
-        connection = request.connection
+        connection = self.request.connection
         if self._headers_written:
             self.flush(include_footers=True)
             connection.finish()
         else:
-            self._complete_headers(request)
+            if self._status_code == 200:
+                self._validate()
+            status = self._status_code
+            if status in (204, 304) or 100 <= status < 200:
+                if self._write_buffer:
+                    raise RuntimeError(f"Cannot send body with {status}")
+                self._clear_representation_headers()
             if self._transforms:
                 self._transform_whole()
+            if self._new_cookies is not None:
+                self._add_cookies()
             self._headers_written = True
-            self._add_cookies()
             connection.respond(
                 self._status_code, self._reason, self._headers, self._write_buffer
             )
@@ -193,19 +198,13 @@ class ResponseMixin:
         self.on_finish()
         return connection.drained()
 
-    def _complete_headers(self, request: "HTTPServerRequest") -> None:
-        """What the body and the request mean for the headers of a response that is sent whole."""
-        status = self._status_code
-        if status == 200 and request.method in ("GET", "HEAD"):
+    def _validate(self) -> None:
+        """Give a response to GET or HEAD its tag; send 304 if the client has it already."""
+        if self.request.method in ("GET", "HEAD"):
             self.set_etag_header()
             if self.check_etag_header():
                 self._write_buffer = []
                 self.set_status(304)
-                status = 304
-        if status in (204, 304) or 100 <= status < 200:
-            if self._write_buffer:
-                raise RuntimeError(f"Cannot send body with {status}")
-            self._clear_representation_headers()
 
     def _transform_whole(self) -> None:
         chunk = b"".join(self._write_buffer)
@@ -231,14 +230,14 @@ class ResponseMixin:
         """Set the header Etag to `compute_etag()`. Called before the response is finished."""
         etag = self.compute_etag()
         if etag is not None:
-            self.set_header("Etag", etag)
+            self._headers["Etag"] = etag
 
     def check_etag_header(self) -> bool:
         """Whether the client has this representation already (RFC 9110 §13.1.2): then send 304.
 
         `set_etag_header` has to come first; `finish` calls both on its own.
         """
-        if_none_match = self.request.headers.get("If-None-Match")
+        if_none_match = self.request._header("If-None-Match")
         computed = self._headers.get("Etag")
         if not if_none_match or not computed:
             return False
