@@ -47,7 +47,7 @@ def example(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Serve
     def run(source: str, **names: Any) -> Server:
         make = names.pop("application", None)
         namespace = {"__name__": "example", "__file__": str(tmp_path / "example.py"), **names}
-        exec(compile("import tornado.web".replace("tornado", "typhoon"), "", "exec"), namespace)
+        exec("import typhoon.web", namespace)
         exec(compile(renamed(source), str(tmp_path / "example.py"), "exec"), namespace)
         for name in ("application", "app"):
             if name in namespace:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (the examples' comments are Russian)
 """The skeleton of «Tornado - Введение в асинхронность», but for XSRF and what is asynchronous."""
 
 from collections.abc import Callable
