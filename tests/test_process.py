@@ -138,8 +138,8 @@ signal.pause()
 
 WAITING = """
 number = fork_processes(2)
-say("ready", number)
 try:
+    say("ready", number)
     signal.pause()
 except KeyboardInterrupt:
     say("interrupted")

@@ -49,7 +49,9 @@ def is_future(x: Any) -> bool:
 class DummyExecutor(futures.Executor):
     """An executor that runs every call at once, in the calling thread."""
 
-    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> "futures.Future[_T]":
+    def submit(  # type: ignore[override]  # `fn` may be given by name
+        self, fn: Callable[..., _T], *args: Any, **kwargs: Any
+    ) -> "futures.Future[_T]":
         """Call `fn` and return a future that is done."""
         future: futures.Future[_T] = futures.Future()
         try:

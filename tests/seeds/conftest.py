@@ -1,0 +1,83 @@
+"""Runs the examples of the seed documents, in which nothing but the package's name is changed."""
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import TIMEOUT, Client, Server
+
+LAUNCHER = """
+import runpy, sys
+import typhoon.web
+
+def listen(self, port, *args, **kwargs):
+    server = listen_on(self, 0, "127.0.0.1")
+    (sock,) = server._sockets.values()
+    print(port, sock.getsockname()[1], flush=True)
+    return server
+
+listen_on, typhoon.web.Application.listen = typhoon.web.Application.listen, listen
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+"""Runs a program, but on a free port: it prints the port that was asked for, and the real one."""
+
+
+def renamed(source: str) -> str:
+    """The example with `typhoon` where it imports or names the package `tornado`."""
+    return re.sub(r"\btornado(?=\.[a-z]|\s+import\b)", "typhoon", source)
+
+
+@pytest.fixture
+def example(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Server]:
+    """`example(source, name=value…)` serves the application that an example defines.
+
+    The keyword arguments are the names that the example leaves to its reader. An example without
+    an `application`, `app` or `make_app` gives only classes: then `application` in the keyword
+    arguments makes the application of them.
+    """
+
+    def run(source: str, **names: Any) -> Server:
+        make = names.pop("application", None)
+        namespace = {"__name__": "example", "__file__": str(tmp_path / "example.py"), **names}
+        exec("import typhoon.web", namespace)
+        exec(compile(renamed(source), str(tmp_path / "example.py"), "exec"), namespace)
+        for name in ("application", "app"):
+            if name in namespace:
+                return serve(namespace[name])
+        return serve(make(namespace) if make is not None else namespace["make_app"]())
+
+    return run
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[[str], Client]]:
+    """`program(source)` starts a whole program and returns a connection to it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(source: str) -> Client:
+            script = tmp_path / "program.py"
+            script.write_text(renamed(source), "utf-8")
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", LAUNCHER, str(script)],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    cwd=tmp_path,
+                )
+            )
+            stack.callback(process.send_signal, signal.SIGTERM)
+            assert process.stdout is not None
+            asked, port = map(int, process.stdout.readline().split())
+            assert asked == 8888
+            sock = socket.create_connection(("127.0.0.1", port), TIMEOUT)
+            return stack.enter_context(Client(sock))
+
+        yield start

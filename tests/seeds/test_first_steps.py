@@ -1,0 +1,138 @@
+"""The examples of «python web框架 tornado 初探», as far as they need the server and `web`."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import Client, Server
+
+HELLO = """
+import tornado.ioloop
+import tornado.web
+class MainHandler(tornado.web.RequestHandler):
+  def get(self):
+    self.write("Hello, world,"+subdomain)
+
+def make_app():
+  return tornado.web.Application([
+    (r"/", MainHandler),
+  ])
+
+if __name__ == "__main__":
+  app = make_app()
+  app.listen(8888)
+  tornado.ioloop.IOLoop.current().start()
+
+  #在浏览器中输入`http://localhost:8888/` 可以看到`Hello,world`的输出
+"""
+
+
+def test_hello_world(program: Callable[[str], Client]) -> None:
+    # The document's example lacks this variable.
+    assert program("subdomain = 'www'\n" + HELLO).get("/").text == "Hello, world,www"
+
+
+def test_hello_world_as_it_is_written_is_an_error_of_the_application(
+    example: Callable[..., Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = example(HELLO).get("/")
+    assert answer.status == 500
+    assert "500: Internal Server Error" in answer.text
+    (record,) = [record for record in caplog.records if record.name == "typhoon.application"]
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is NameError
+
+
+STATIC = r"""
+def make_app():
+  return tornado.web.Application([
+    (r"/static/(.*)", tornado.web.StaticFileHandler, {"path": "C:\\Users\\Administrator.PC-20150720QKHJ\\Desktop\\static"}),
+  ])
+
+  # 输入: http://localhost:8888/static/a.txt 可访问static目录下的文件内容
+"""  # noqa: E501
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="the example's path is another one there")
+def test_static_files(
+    example: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Outside Windows this is the name of one folder, relative to the current one.
+    folder = tmp_path / "C:\\Users\\Administrator.PC-20150720QKHJ\\Desktop\\static"
+    folder.mkdir()
+    (folder / "a.txt").write_text("content of a.txt")
+    (tmp_path / "secret.txt").write_text("secret")
+    monkeypatch.chdir(tmp_path)
+    server = example(STATIC)
+    answer = server.get("/static/a.txt")
+    assert (answer.status, answer.text) == (200, "content of a.txt")
+    assert answer.header("Content-Type") == "text/plain"
+    assert server.get("/static/absent.txt").status == 404
+    assert server.get("/static/../secret.txt").status in (400, 403, 404)
+    assert server.get("/static/%2e%2e/secret.txt").status in (400, 403, 404)
+
+
+FORM = """
+class MainHandler(tornado.web.RequestHandler):
+    def get(self):
+        self.write('<html><body><form action="/" method="post">'
+                   '<input type="text" name="message">'
+                   '<input type="submit" value="Submit">'
+                   '</form></body></html>')
+
+    def post(self):
+        self.set_header("Content-Type", "text/plain")
+        self.write("You wrote " + self.get_argument("message"))
+
+application = tornado.web.Application([(r"/", MainHandler)])
+"""
+
+
+def test_get_argument(example: Callable[..., Server]) -> None:
+    server = example(FORM)
+    assert '<form action="/" method="post">' in server.get("/").text
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = server.post("/", "message=你好".encode(), headers)
+    assert answer.text == "You wrote 你好"
+    assert answer.header("Content-Type") == "text/plain"
+
+
+DOMAINS = r"""
+import tornado.ioloop
+import tornado.web
+class MainHandler(tornado.web.RequestHandler):
+  def get(self):
+    subdomain = self.request.host.split(".")[0]
+    self.write("Hello, world,"+subdomain)
+
+class DomainHandler(tornado.web.RequestHandler):
+  def get(self):
+    self.write("Hello, a.com")
+
+def make_app():
+  return tornado.web.Application([
+    (r"/", MainHandler),
+  ])
+
+if __name__ == "__main__":
+  app = make_app()
+  app.add_handlers(r"^(www\.)?a\.com$", [
+    (r"/", DomainHandler),
+  ])
+  app.listen(8888)
+  tornado.ioloop.IOLoop.current().start()
+
+  # 在Host中加入这行 127.0.0.1 a.com
+  #浏览器中输入:http://a.com:8888  则输出:Hello, a.com
+"""
+
+
+def test_wildcard_domains(program: Callable[[str], Client]) -> None:
+    client = program(DOMAINS)
+    for host in ("a.com", "www.a.com", "a.com:8888", "www.a.com:8888", "A.com"):
+        assert client.get("/", {"Host": host}).text == "Hello, a.com", host
+    for host, subdomain in (("blog.a.com", "blog"), ("xa.com", "xa"), ("a.com.b", "a")):
+        assert client.get("/", {"Host": host}).text == f"Hello, world,{subdomain}"

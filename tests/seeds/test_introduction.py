@@ -1,0 +1,99 @@
+# ruff: noqa: RUF001  (the examples' comments are Russian)
+"""The skeleton of «Tornado - Введение в асинхронность», but for XSRF and what is asynchronous."""
+
+from collections.abc import Callable
+
+from support import Client, Server
+from typhoon import web
+
+# What the document leaves to its reader.
+IMPORTS = """
+import tornado.ioloop
+import tornado.web
+from tornado.web import RequestHandler
+database = {}
+"""
+
+SKELETON = """
+class MainHandler(RequestHandler):  # класс-обработчик запроса, он будет обрабатывать поступивший url
+    def get(self):  # переобределяем метод GET
+        self.write("ololo")  # записываем в ответ "ololo"
+                     # на этом обработка запроса завершается
+
+class TestHandler(RequestHandler):
+    def initialize(self, database):  # здест мы передаём при связке с url параметр
+        self.database = database  # см. ниже
+
+    def get(self):
+        ...
+
+
+class HiamHandler(RequestHandler):
+    def post(self, username):  # параметр в url присутсвует в параметрах функции обработки запроса
+        ...
+
+
+app_settings = {  # здесь популярные настройки, не нужно обращать на них внимания
+    'autoreload': True,
+    'debug': True,
+    'gzip': False,
+    'serve_traceback': True, # True, if Debug
+    #'log_function': SOME_LOG_Function,
+    #'default_handler_class': SOME_VALUE,
+    #'default_handler_args': SOME_VALUE,
+    'cookie_secret': "DebuG)",
+    #'login_url': "SOME_LOGIN_URL",
+    'xsrf_cookies': True,
+    #'autoescape': None,
+    'compiled_template_cache': False, # False, if Debug
+    'template_path': "SOME PATH",
+    #'template_loader': SOME_VALUE,
+    'static_hash_cache': False, # False, if Debug
+    'static_path': "SOME PATH",
+    'static_url_prefix': "/static/",
+}
+
+if __name__ == "__main__":  # далее код инициализации и запуска сервера
+    application = tornado.web.Application([  # создаём наше приложение - сервер
+        (r"/", MainHandler),  # тут ставим в соответсвие класс-обработчик запроса и url
+        (r"/test/", TestHandler, dict(database=database)),  # возможно также 
+                                                    # передавать дополнительный параметр
+        (r"/hwoiam/(.*)", HiamHandler),  # параметры url определяются регулярным
+                                           # выражением как в других фреймворках
+    ], **app_settings)  # словарь с настройками
+    application.listen(8888)  # указываем порт, который будем слушать
+    tornado.ioloop.IOLoop.instance().start()  # запускаем основную петлю задач, 
+                                          # что необходимо при асинхроной архитектуре
+"""  # noqa: E501, W291
+
+
+def test_the_program(program: Callable[[str], Client]) -> None:
+    client = program(IMPORTS + SKELETON)
+    assert client.get("/").text == "ololo"
+    answer = client.get("/test/")
+    assert (answer.status, answer.text) == (200, "")
+    assert client.get("/hwoiam/anna").status == 405
+    assert client.get("/static/absent.css").status == 404
+    assert client.get("/absent").status == 404
+
+
+def test_the_parameters_of_its_handlers(example: Callable[..., Server]) -> None:
+    seen: list[object] = []
+    source = SKELETON.replace(
+        "...", "seen.append(vars().get('username', vars(self).get('database')))"
+    )
+    database = {"name": "main"}
+    server = example(
+        source,
+        RequestHandler=web.RequestHandler,
+        seen=seen,
+        application=lambda names: web.Application(
+            [
+                ("/test/", names["TestHandler"], {"database": database}),
+                ("/hwoiam/(.*)", names["HiamHandler"]),
+            ]
+        ),
+    )
+    assert server.get("/test/").status == 200
+    assert server.post("/hwoiam/anna", b"").status == 200
+    assert seen == [database, "anna"]
