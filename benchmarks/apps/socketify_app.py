@@ -1,0 +1,50 @@
+"""The workloads on socketify's own API (it has no multipart parser)."""
+
+import asyncio
+import os
+
+import orjson
+from socketify import App, Request, Response
+from socketify.dataclasses import AppListenOptions
+
+
+def plaintext(res: Response, req: Request) -> None:
+    res.end("Hello, World!")
+
+
+def json(res: Response, req: Request) -> None:
+    res.end({"message": "Hello, World!"})
+
+
+def echo(res: Response, req: Request) -> None:
+    res.end(f"{req.get_parameter(0)} {req.get_query('q')} {req.get_query('page')}")
+
+
+async def awaiting(res: Response, req: Request) -> None:
+    await asyncio.sleep(0)
+    res.cork_end("Hello, World!")
+
+
+async def form(res: Response, req: Request) -> None:
+    fields = await res.get_form_urlencoded()
+    text = f"{fields['name'][0]} {fields['email'][0]} {fields['comment'][0]}"
+    res.cork_end(text)
+
+
+def item(res: Response, req: Request) -> None:
+    res.end(req.get_parameter(0))
+
+
+if __name__ == "__main__":
+    app = App()
+    app.json_serializer(orjson)
+    app.get("/plaintext", plaintext)
+    app.get("/json", json)
+    app.get("/echo/:name", echo)
+    app.get("/async", awaiting)
+    app.post("/form", form)
+    app.static("/files", os.environ["FILES"])
+    for number in range(300):
+        app.get(f"/route{number}/:item", item)
+    app.listen(AppListenOptions(port=int(os.environ["PORT"]), host="127.0.0.1"))
+    app.run()
