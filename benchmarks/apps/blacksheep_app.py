@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 import orjson
-from blacksheep import Application, FileBuffer, Request, Response, json, text
+from blacksheep import Application, Request, Response, json, text
 from blacksheep.settings.json import json_settings
 
 
@@ -49,9 +49,10 @@ async def form(request: Request) -> Response:
 
 @post("/upload")
 async def upload(request: Request) -> Response:
-    file = (await request.form())["file"]
-    assert isinstance(file, FileBuffer)
-    return text(str(len(file.read())))
+    for part in await request.multipart():
+        if part.name == b"file":
+            return text(str(len(part.file.read())))
+    return text("no file")
 
 
 async def item(request: Request) -> Response:

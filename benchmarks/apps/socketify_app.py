@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from urllib.parse import parse_qs, unquote
 
 import orjson
 from socketify import App, Request, Response
@@ -13,11 +14,11 @@ def plaintext(res: Response, req: Request) -> None:
 
 
 def json(res: Response, req: Request) -> None:
-    res.end({"message": "Hello, World!"})
+    res.send(orjson.dumps({"message": "Hello, World!"}), content_type=b"application/json")
 
 
 def echo(res: Response, req: Request) -> None:
-    res.end(f"{req.get_parameter(0)} {req.get_query('q')} {req.get_query('page')}")
+    res.end(f"{unquote(req.get_parameter(0))} {req.get_query('q')} {req.get_query('page')}")
 
 
 async def awaiting(res: Response, req: Request) -> None:
@@ -26,7 +27,8 @@ async def awaiting(res: Response, req: Request) -> None:
 
 
 async def form(res: Response, req: Request) -> None:
-    fields = await res.get_form_urlencoded()
+    # get_form_urlencoded() refuses characters outside ASCII and decodes a plus sign twice.
+    fields = parse_qs(await res.get_text())
     text = f"{fields['name'][0]} {fields['email'][0]} {fields['comment'][0]}"
     res.cork_end(text)
 
@@ -37,7 +39,6 @@ def item(res: Response, req: Request) -> None:
 
 if __name__ == "__main__":
     app = App()
-    app.json_serializer(orjson)
     app.get("/plaintext", plaintext)
     app.get("/json", json)
     app.get("/echo/:name", echo)
