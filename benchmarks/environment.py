@@ -49,11 +49,12 @@ def prepare() -> dict[str, str]:
 
 def _install(requirements: list[str]) -> str:
     """Returns "" or the reason why pip failed."""
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run([*command, *requirements], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""
-    return (done.stderr.strip().splitlines() or ["pip failed without a word"])[-1]
+    lines: list[str] = done.stderr.strip().splitlines()
+    return lines[-1] if lines else "pip failed without a word"
 
 
 def versions() -> dict[str, str]:

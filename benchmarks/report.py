@@ -90,11 +90,18 @@ class Report:
         for server in self.servers:
             self.memory[server.name] = Memory()
             for workload in self.workloads:
-                problem = "has none" if workload.name in server.missing else ""
+                problem = "no facility of its own for this" if workload.name in server.missing else ""
                 self.cells[workload.name, server.name] = Cell(problem=problem)
 
     def cell(self, workload: Workload, server: Server) -> Cell:
         return self.cells[workload.name, server.name]
+
+    def give_up(self, server: Server, reason: str) -> None:
+        """Notes that a server does not run, wherever it has no other problem yet."""
+        self.memory[server.name].problem = reason
+        for workload in self.workloads:
+            cell = self.cell(workload, server)
+            cell.problem = cell.problem or reason
 
     def ranking(self, workload: Workload) -> list[tuple[Server, float]]:
         """The servers that have figures for this workload, the fastest first."""

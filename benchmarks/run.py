@@ -60,17 +60,30 @@ class Bench:
                 self.report.memory[name].after_load = process.resident_bytes()
 
     def _start_and_check(self, server: Server, stack: ExitStack) -> None:
-        try:
-            process = stack.enter_context(self.start(server))
-        except ServerError as error:
-            self._give_up(server, str(error))
-            return
-        self.up[server.name] = process
+        self._start(server, stack)
         for workload in self.report.workloads:
             cell = self.report.cell(workload, server)
-            if not cell.problem and (problem := workload.check(process.port)):
-                cell.problem = problem
-                say(f"{server.name}, {workload.name}: {problem}")
+            if cell.problem:
+                continue
+            cell.problem = workload.check(self.up[server.name].port) or ""
+            self._revive(workload, server, stack)
+            if cell.problem:
+                say(f"{server.name}, {workload.name}: {cell.problem}")
+
+    def _start(self, server: Server, stack: ExitStack) -> None:
+        try:
+            self.up[server.name] = stack.enter_context(self.start(server))
+        except ServerError as error:
+            say(f"{server.name}: {error}")
+            self.up.pop(server.name, None)
+            self.report.give_up(server, str(error))
+
+    def _revive(self, workload: Workload, server: Server, stack: ExitStack) -> None:
+        """Starts a server again that a workload has killed, for the sake of the other workloads."""
+        process = self.up[server.name]
+        if not process.is_alive:
+            self.report.cell(workload, server).problem = f"died: {process.why_dead()}"
+            self._start(server, stack)
 
     def _in_turn(self, turn: int) -> Sequence[Server]:
         """Another server goes first in each round, so that none always follows the same one."""
@@ -89,25 +102,12 @@ class Bench:
             run = self.wrk.run(workload, process.port, self.report.seconds)
         except LoadError as error:
             cell.problem = str(error)
+            say(f"  {server.name}: {error}")
         else:
             cell.runs.append(run)
             errors = f", {run.errors} errors" if run.errors else ""
             say(f"  {server.name:24}{run.rate:12,.0f}/s  p99 {run.p99_ms:9,.2f} ms{errors}")
-        if not process.is_alive:
-            cell.problem = f"died under this load: {process.why_dead()}"
-            say(f"  {server.name}: {cell.problem}")
-            try:
-                self.up[server.name] = stack.enter_context(self.start(server))
-            except ServerError as error:
-                self._give_up(server, str(error))
-
-    def _give_up(self, server: Server, reason: str) -> None:
-        say(f"{server.name}: {reason}")
-        self.up.pop(server.name, None)
-        self.report.memory[server.name].problem = reason
-        for workload in self.report.workloads:
-            cell = self.report.cell(workload, server)
-            cell.problem = cell.problem or reason
+        self._revive(workload, server, stack)
 
 
 def say(line: str) -> None:

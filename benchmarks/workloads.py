@@ -82,7 +82,7 @@ class Workload:
         if not self.json:
             return body == self.answer
         try:
-            return json.loads(body) == json.loads(self.answer)
+            return bool(json.loads(body) == json.loads(self.answer))
         except ValueError:
             return False
 
