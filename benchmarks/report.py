@@ -90,7 +90,9 @@ class Report:
         for server in self.servers:
             self.memory[server.name] = Memory()
             for workload in self.workloads:
-                problem = "no facility of its own for this" if workload.name in server.missing else ""
+                problem = (
+                    "no facility of its own for this" if workload.name in server.missing else ""
+                )
                 self.cells[workload.name, server.name] = Cell(problem=problem)
 
     def cell(self, workload: Workload, server: Server) -> Cell:

@@ -43,7 +43,10 @@ def _uvicorn(app: str) -> tuple[str, ...]:
 
 
 def _granian(app: str, interface: str, *options: str) -> tuple[str, ...]:
-    common = "--workers 1 --runtime-threads 1 --loop uvloop --http 1 --no-access-log"
+    # It takes no more connections at once than its backlog: 1024 by default.
+    common = (
+        "--backlog 16384 --workers 1 --runtime-threads 1 --loop uvloop --http 1 --no-access-log"
+    )
     listen = ("--port", "{port}", "--interface", interface, "--log-level", "warning")
     return ("-m", "granian", app, *listen, *common.split(), *options)
 
