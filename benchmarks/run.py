@@ -18,6 +18,8 @@ from workloads import Workload, make_files, make_workloads
 HERE = Path(__file__).parent
 PARTIAL = HERE / ".partial"
 WARM_UP_SECONDS = 1
+FULL = {"rounds": 5, "seconds": 3, "idle": 10_000}
+QUICK = {"rounds": 1, "seconds": 1, "idle": 1000}
 
 
 @dataclass(slots=True)
@@ -116,17 +118,16 @@ def say(line: str) -> None:
 
 def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds over all pairs (5)")
-    parser.add_argument("--seconds", type=int, default=3, help="length of one measurement (3)")
-    parser.add_argument(
-        "--idle", type=int, default=10_000, help="idle connections for the memory figure; 0: none"
-    )
+    parser.add_argument("--rounds", type=int, help="rounds over all pairs (5)")
+    parser.add_argument("--seconds", type=int, help="length of one measurement (3)")
+    parser.add_argument("--idle", type=int, help="idle connections, for memory (10000); 0: none")
     parser.add_argument("--only", default="", help="servers, by the beginnings of their names: a,b")
     parser.add_argument("--workloads", default="", help=f"some of them: {','.join(workload_names)}")
     parser.add_argument("--quick", action="store_true", help="one short round, to try it out")
     options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.seconds, options.idle = 1, 1, min(options.idle, 1000)
+    for name, value in (QUICK if options.quick else FULL).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
     if options.rounds < 1 or options.seconds < 1 or options.idle < 0:
         parser.error("--rounds and --seconds are at least 1, --idle at least 0")
     unknown = set(filter(None, options.workloads.split(","))) - set(workload_names)
@@ -175,7 +176,7 @@ def main() -> None:
         bench.measure_speed()
 
         # A partial or short run never takes the place of the full one's figures.
-        full = not options.quick and some is None and len(servers) == len(SERVERS)
+        full = not options.quick and some is None and servers == SERVERS
         write(report, HERE if full else PARTIAL)
         print(report.ratio_lines())
 

@@ -138,9 +138,10 @@ class Process:
         return self._process.poll() is None
 
     def why_dead(self) -> str:
-        """The last words of its log."""
+        """The last line of its log that speaks of an error, or else the last one."""
         lines = self._log_path.read_text(errors="replace").strip().splitlines()
-        return lines[-1].strip()[:200] if lines else "no output"
+        errors = [line for line in lines if "rror" in line]
+        return (errors or lines or ["no output"])[-1].strip()[:200]
 
     def resident_bytes(self) -> int:
         """The resident sets of the server's processes, added up."""

@@ -38,7 +38,8 @@ def item(res: Response, req: Request) -> None:
 
 
 if __name__ == "__main__":
-    app = App()
+    # Without a pool of response objects it crashes under load (its issue 166); no slower with one.
+    app = App(request_response_factory_max_items=20_000)
     app.get("/plaintext", plaintext)
     app.get("/json", json)
     app.get("/echo/:name", echo)
