@@ -54,11 +54,17 @@ class Cell:
 
 @dataclass(slots=True)
 class Memory:
-    """A server's memory: after all the load, and for each idle connection."""
+    """A server's memory, after all the load and for each idle connection, and its health."""
 
     after_load: int | None = None
     per_idle_connection: float | None = None
     problem: str = ""
+    deaths: int = 0
+
+    @property
+    def note(self) -> str:
+        died = f"died {self.deaths} times under load" if self.deaths else ""
+        return "; ".join(filter(None, (self.problem, died)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ class Report:
                 name: {
                     "after_load_bytes": memory.after_load,
                     "per_idle_connection_bytes": memory.per_idle_connection,
-                    "problem": memory.problem,
+                    "problem": memory.note,
                 }
                 for name, memory in self.memory.items()
             },
@@ -224,7 +230,7 @@ class Report:
             load = "—" if memory.after_load is None else f"{memory.after_load / 2**20:,.1f}"
             idle = memory.per_idle_connection
             text = "—" if idle is None else f"{idle:,.0f}"
-            rows.append([_emphasised(server), load, text, memory.problem])
+            rows.append([_emphasised(server), load, text, memory.note])
         count = f"{self.idle_connections:,}"
         header = [
             "server",

@@ -67,10 +67,14 @@ class Bench:
             cell = self.report.cell(workload, server)
             if cell.problem:
                 continue
-            cell.problem = workload.check(self.up[server.name].port) or ""
-            self._revive(workload, server, stack)
-            if cell.problem:
+            process = self.up[server.name]
+            problem = workload.check(process.port)
+            if problem:
+                cell.problem = problem if process.is_alive else f"died: {process.why_dead()}"
                 say(f"{server.name}, {workload.name}: {cell.problem}")
+                # What went wrong must not weigh on the other workloads.
+                process.stop()
+                self._start(server, stack)
 
     def _start(self, server: Server, stack: ExitStack) -> None:
         try:
@@ -79,13 +83,6 @@ class Bench:
             say(f"{server.name}: {error}")
             self.up.pop(server.name, None)
             self.report.give_up(server, str(error))
-
-    def _revive(self, workload: Workload, server: Server, stack: ExitStack) -> None:
-        """Starts a server again that a workload has killed, for the sake of the other workloads."""
-        process = self.up[server.name]
-        if not process.is_alive:
-            self.report.cell(workload, server).problem = f"died: {process.why_dead()}"
-            self._start(server, stack)
 
     def _in_turn(self, turn: int) -> Sequence[Server]:
         """Another server goes first in each round, so that none always follows the same one."""
@@ -97,19 +94,40 @@ class Bench:
         cell = self.report.cell(workload, server)
         if cell.problem:
             return
-        process = self.up[server.name]
+        failure = self._try(workload, server, turn)
+        if not self.up[server.name].is_alive:
+            # The workload before may have been the cause: only a fresh server's death counts.
+            self._restart(server, stack)
+            if cell.problem:
+                return
+            failure = self._try(workload, server, turn)
+            if not self.up[server.name].is_alive:
+                failure = f"died: {self.up[server.name].why_dead()}"
+                self._restart(server, stack)
+        if failure:
+            cell.problem = failure
+            say(f"  {server.name}: {failure}")
+
+    def _try(self, workload: Workload, server: Server, turn: int) -> str:
+        """Measures once; returns "" or what went wrong."""
+        port = self.up[server.name].port
         try:
             if turn == 0:
-                self.wrk.run(workload, process.port, WARM_UP_SECONDS)
-            run = self.wrk.run(workload, process.port, self.report.seconds)
+                self.wrk.run(workload, port, WARM_UP_SECONDS)
+            run = self.wrk.run(workload, port, self.report.seconds)
         except LoadError as error:
-            cell.problem = str(error)
-            say(f"  {server.name}: {error}")
-        else:
-            cell.runs.append(run)
-            errors = f", {run.errors} errors" if run.errors else ""
-            say(f"  {server.name:24}{run.rate:12,.0f}/s  p99 {run.p99_ms:9,.2f} ms{errors}")
-        self._revive(workload, server, stack)
+            return str(error)
+        if not self.up[server.name].is_alive:
+            return "died"
+        self.report.cell(workload, server).runs.append(run)
+        errors = f", {run.errors} errors" if run.errors else ""
+        say(f"  {server.name:24}{run.rate:12,.0f}/s  p99 {run.p99_ms:9,.2f} ms{errors}")
+        return ""
+
+    def _restart(self, server: Server, stack: ExitStack) -> None:
+        say(f"  {server.name} died: {self.up[server.name].why_dead()}")
+        self.report.memory[server.name].deaths += 1
+        self._start(server, stack)
 
 
 def say(line: str) -> None:
