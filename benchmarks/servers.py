@@ -1,0 +1,213 @@
+"""The servers under test: how each is started, which workloads it has, and what memory it takes."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+APPS = HERE / "apps"
+START_LIMIT = 20.0
+STOP_LIMIT = 5.0
+
+NO_ROUTER = ("routes", "upload", "static4k", "static10m")
+
+
+class ServerError(Exception):
+    """A server did not start or did not stay alive; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What to measure. `command` follows the interpreter's path and may hold {port}, {files}.
+
+    `missing` names the workloads that it has no facility for; `packages` the distributions whose
+    versions the report gives.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    packages: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    is_python: bool = True
+
+
+def _uvicorn(app: str) -> tuple[str, ...]:
+    options = "--loop uvloop --http httptools --no-access-log --log-level warning"
+    keep_alive = "--lifespan off --timeout-keep-alive 300"
+    return ("-m", "uvicorn", app, "--port", "{port}", *options.split(), *keep_alive.split())
+
+
+def _granian(app: str, interface: str, *options: str) -> tuple[str, ...]:
+    # It takes no more connections at once than its backlog: 1024 by default.
+    common = (
+        "--backlog 16384 --workers 1 --runtime-threads 1 --loop uvloop --http 1 --no-access-log"
+    )
+    listen = ("--port", "{port}", "--interface", interface, "--log-level", "warning")
+    return ("-m", "granian", app, *listen, *common.split(), *options)
+
+
+SERVERS = [
+    Server("typhoon", ("typhoon_app.py",), ("typhoon", "uvloop")),
+    Server("tornado", ("tornado_app.py",), ("tornado", "uvloop")),
+    Server("aiohttp", ("aiohttp_app.py",), ("aiohttp", "uvloop", "orjson")),
+    Server(
+        "uvicorn (bare ASGI)",
+        _uvicorn("asgi_app:app"),
+        ("uvicorn", "httptools", "uvloop"),
+        missing=NO_ROUTER,
+    ),
+    Server("starlette on uvicorn", _uvicorn("starlette_app:app"), ("starlette", "uvicorn")),
+    Server("falcon on uvicorn", _uvicorn("falcon_app:app"), ("falcon", "uvicorn")),
+    Server(
+        "granian (bare ASGI)",
+        _granian(
+            "asgi_app:app",
+            "asginl",
+            *("--static-path-route", "/files", "--static-path-mount", "{files}"),
+        ),
+        ("granian", "uvloop"),
+        missing=("routes", "upload"),
+    ),
+    Server("blacksheep on granian", _granian("blacksheep_app:app", "asgi"), ("blacksheep",)),
+    Server("sanic", ("sanic_app.py",), ("sanic", "httptools", "uvloop")),
+    Server("socketify", ("socketify_app.py",), ("socketify",), missing=("upload",)),
+    Server(
+        "nginx",
+        ("nginx", "-c", "{nginx.conf}", "-p", "{scratch}"),
+        (),
+        missing=("echo", "routes", "async", "form", "upload"),
+        is_python=False,
+    ),
+]
+
+
+class Process:
+    """A started server, pinned to one CPU, answering on 127.0.0.1:`port`."""
+
+    def __init__(self, server: Server, python: Path, cpu: int, scratch: Path, files: Path) -> None:
+        self.server = server
+        self.port = _free_port()
+        self._log_path = scratch / f"{server.packages[0] if server.packages else 'nginx'}.log"
+        places = {
+            "{port}": str(self.port),
+            "{files}": str(files),
+            "{scratch}": str(scratch),
+            "{nginx.conf}": str(scratch / "nginx.conf"),
+        }
+        if not server.is_python:
+            _write_nginx_conf(scratch / "nginx.conf", self.port, files)
+        arguments = [places.get(argument, argument) for argument in server.command]
+        command = [str(python), *arguments] if server.is_python else arguments
+        environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "FILES": str(files),
+            # Typhoon runs from the checkout, everything else from the environment of its own.
+            "PYTHONPATH": str(HERE.parent / "src"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        with self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["taskset", "--cpu-list", str(cpu), *command],
+                cwd=APPS,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def why_dead(self) -> str:
+        """The last line of its log that speaks of an error, or else the last one."""
+        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        errors = [line for line in lines if "rror" in line]
+        return (errors or lines or ["no output"])[-1].strip()[:200]
+
+    def resident_bytes(self) -> int:
+        """The resident sets of the server's processes, added up."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        total = 0
+        for pid in _tree(self._process.pid):
+            try:
+                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended between the two looks
+        return total
+
+    def stop(self) -> None:
+        """Ends the whole process group: politely, then not."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, number)
+                self._process.wait(STOP_LIMIT)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._process.wait()
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_LIMIT
+        while time.monotonic() < deadline:
+            if not self.is_alive:
+                raise ServerError(f"ended at start: {self.why_dead()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise ServerError(f"did not listen within {START_LIMIT:.0f} s: {self.why_dead()}")
+
+
+def choose(names: Sequence[str]) -> list[Server]:
+    """The servers whose names begin with one of `names` (all of them for none)."""
+    if not names:
+        return SERVERS
+    chosen = [server for server in SERVERS if any(server.name.startswith(name) for name in names)]
+    unknown = [n for n in names if not any(server.name.startswith(n) for server in SERVERS)]
+    if unknown:
+        known = ", ".join(server.name for server in SERVERS)
+        raise SystemExit(f"No such server: {', '.join(unknown)}. There are: {known}")
+    return chosen
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _tree(pid: int) -> list[int]:
+    """`pid` and all processes under it."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = " ".join((task / "children").read_text() for task in tasks)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [pid, *(below for child in children.split() for below in _tree(int(child)))]
+
+
+def _write_nginx_conf(path: Path, port: int, files: Path) -> None:
+    template = (APPS / "nginx.conf").read_text()
+    path.write_text(template.replace("@PORT@", str(port)).replace("@FILES@", str(files)))
