@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from typhoon import httputil
@@ -244,27 +243,6 @@ class Application(ReversibleRouter):
         return _HandlerDelegate(
             self, request, target_class, target_kwargs or {}, path_args or [], path_kwargs or {}
         )
-
-    def start_task(
-        self, waiting: Awaitable[None], done: Callable[["asyncio.Task[None]"], None]
-    ) -> "asyncio.Task[None] | None":
-        """Go on with a handler in a task, which the application holds until it is done."""
-        task = _start(waiting)
-        if task.done():
-            done(task)
-            return None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(done)
-        return task
-
-
-def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-    """A task that has run already as far as it goes, where Python can do that (3.12)."""
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    return loop.create_task(coroutine)
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):

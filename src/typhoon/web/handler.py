@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -244,29 +244,33 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         else:
             # Replaced or overridden, by instrumentation for instance: then all goes through it.
             transforms = [make(self.request) for make in self.application.transforms]
-            waiting = self._execute(transforms, *path_args, **path_kwargs)
+            execution = self._execute(transforms, *path_args, **path_kwargs)
+            waiting = self._conclude(execution)
         if waiting is not None:
             self._wait_for(waiting)
         elif not self._finished:
             self.request.connection.set_close_callback(self._on_connection_close)
 
-    def _wait_for(self, waiting: Awaitable[None]) -> None:
-        """Let a task go on with the handler."""
+    def _wait_for(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Go on in a task, which the application holds until the coroutine says that it is over."""
         self.request.connection.set_close_callback(self._on_connection_close)
-        self._task = self.application.start_task(waiting, self._task_done)
+        task = _start(waiting)
+        if not task.done():
+            self._task = task
+            self.application._tasks.add(task)
 
-    def _task_done(self, task: "asyncio.Task[None]") -> None:
-        self._task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            app_log.error("Uncaught exception %s", self._request_summary(), exc_info=error)
-        elif not task.cancelled() or self._finished:
-            return
-        if not self._finished:
+    def _task_over(self) -> None:
+        """Called by the coroutine itself: a callback of the task would cost each request a turn."""
+        if self._task is not None:
+            self.application._tasks.discard(self._task)
+            self._task = None
+        if not self._finished and self._auto_finish:
+            # Cancelled, or worse: the client shall not wait for what will never come.
             self.request.connection.abort()
 
     def _begin(
         self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]
-    ) -> Awaitable[None] | None:
+    ) -> Coroutine[Any, Any, None] | None:
         """Go as far as possible without waiting. What is returned has still to be awaited."""
         try:
             method = self.request.method
@@ -325,6 +329,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         finally:
             if self._prepared_future is not None and not self._prepared_future.done():
                 self._prepared_future.set_result(None)
+            self._task_over()
 
     async def _conclude(self, result: Awaitable[None]) -> None:
         """Everything from the awaitable of the HTTP method on."""
@@ -334,6 +339,8 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
                 self.finish()
         except Exception as error:
             self._handle_request_exception(error)
+        finally:
+            self._task_over()
 
     async def _execute(
         self, transforms: "list[OutputTransform]", *args: bytes | None, **kwargs: Any
@@ -357,3 +364,11 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
 
 
 _execute = RequestHandler._execute
+
+
+def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """A task that has run already as far as it goes, where Python can do that (3.12)."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
