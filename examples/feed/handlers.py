@@ -48,7 +48,7 @@ class FeedHandler(RequestHandler):
         return self.settings["live"]
 
     def comes_from_our_page(self) -> bool:
-        """Whether a browser says so. No browser header at all: not a browser, so no foreign page."""
+        """Whether the browser says so; without a word from one, no foreign page can be involved."""
         site = self.request.headers.get("Sec-Fetch-Site")
         if site is not None:
             return site in ("same-origin", "none")
@@ -214,7 +214,7 @@ class LiveHandler(FeedHandler):
 
 
 class PictureHandler(StaticFileHandler):
-    """The pictures that people have posted. A name is never used twice, so browsers may keep them."""
+    """The pictures that people have posted; no name is used twice, so browsers may keep them."""
 
     TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 

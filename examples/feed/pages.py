@@ -166,7 +166,7 @@ def linked(text: str) -> str:
     """The text, escaped, with its web addresses as links."""
     parts, end = [], 0
     for found in LINK.finditer(text):
-        address = found[0].rstrip(".,:;!?'”’)]}")
+        address = found[0].rstrip(".,:;!?')]}")
         link = f'<a href="{escape(address)}" rel="noopener nofollow ugc">{escape(address)}</a>'
         parts += [escape(text[end : found.start()]), link]
         end = found.start() + len(address)

@@ -23,7 +23,7 @@ class Refused(HTTPError):
 
 
 def clean_nickname(nickname: str) -> str:
-    """The nickname as it is stored: letters of any script, digits, and `_ - . '` or spaces inside."""
+    """The nickname as stored: letters of any script and digits; `_ - . '` and space inside."""
     nickname = unicodedata.normalize("NFKC", " ".join(nickname.split()))
     if not NICKNAME_MIN <= len(nickname) <= NICKNAME_MAX:
         raise Refused(f"A nickname has {NICKNAME_MIN} to {NICKNAME_MAX} characters.")
