@@ -200,13 +200,15 @@ class LiveHandler(FeedHandler):
     async def get(self) -> None:
         after = self.message_id("after")
         self.set_header("Content-Type", "application/json; charset=UTF-8")
-        await self.flush()  # the headers go out at once: the browser knows that it is connected
         self.waiter = self.live.newer_than(after)
-        await asyncio.wait([self.waiter], timeout=POLL_SECONDS)
-        if self.waiter.cancelled():
-            return  # the browser has gone
-        self.waiter.cancel()
-        self.write_messages(await self.storage.messages_after(after))
+        try:
+            await self.flush()  # the headers go out at once: the browser knows it is connected
+            await asyncio.wait([self.waiter], timeout=POLL_SECONDS)
+            gone = self.waiter.cancelled()
+        finally:
+            self.waiter.cancel()
+        if not gone:
+            self.write_messages(await self.storage.messages_after(after))
 
     def on_connection_close(self) -> None:
         if self.waiter is not None:

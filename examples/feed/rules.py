@@ -30,7 +30,7 @@ def clean_nickname(nickname: str) -> str:
     # Categories L, M and N: letters, their accents and vowel signs, digits.
     for character in nickname:
         if unicodedata.category(character)[0] not in "LMN" and character not in " _-.'":
-            raise Refused(f"A nickname can't contain “{character}”: use letters and digits.")
+            raise Refused(f"A nickname cannot contain “{character}”: use letters and digits.")
     if not nickname[0].isalnum():
         raise Refused("A nickname starts with a letter or a digit.")
     return nickname
