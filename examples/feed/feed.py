@@ -4,6 +4,8 @@ python examples/feed/feed.py --port=8888
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from handlers import (
@@ -43,6 +45,20 @@ def make_app(storage: Storage, live: LiveFeed) -> Application:
     )
 
 
+def serve(storage: Storage, port: int, address: str) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    loop = IOLoop.current()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.asyncio_loop.call_soon_threadsafe(loop.stop))
+    app = make_app(storage, LiveFeed(storage.latest_id()))
+    server = app.listen(port, address, max_body_size=BODY_BYTES)
+    print(f"The feed is on http://localhost:{port}", flush=True)
+    loop.start()
+    print("\nGoodbye.")
+    server.stop()
+    loop.run_sync(server.close_all_connections)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="A small FriendFeed on Typhoon.")
     parser.add_argument("--port", type=int, default=8888, help="TCP port (default: 8888)")
@@ -56,17 +72,14 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    storage = Storage(options.data)
-    live = LiveFeed(storage.latest_id())
-    app = make_app(storage, live)
     try:
-        app.listen(options.port, options.address, max_body_size=BODY_BYTES)
-        print(f"The feed is on http://localhost:{options.port}", flush=True)
-        IOLoop.current().start()
-    except KeyboardInterrupt:
-        print("\nGoodbye.")
-    finally:
-        storage.close()
+        storage = Storage(options.data)
+        try:
+            serve(storage, options.port, options.address)
+        finally:
+            storage.close()
+    except OSError as error:
+        sys.exit(f"The feed stopped: {error}")
 
 
 if __name__ == "__main__":
