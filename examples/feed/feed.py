@@ -21,6 +21,7 @@ from handlers import (
 from live import LiveFeed
 from rules import BODY_BYTES
 from storage import Storage
+
 from typhoon.ioloop import IOLoop
 from typhoon.web import Application
 

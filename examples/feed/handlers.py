@@ -9,6 +9,7 @@ import pages
 from live import LiveFeed
 from rules import LARGEST_ID, Refused, clean_nickname, clean_text, picture_extension
 from storage import PAGE, SESSION_SECONDS, Message, Storage
+
 from typhoon.web import HTTPError, RequestHandler, StaticFileHandler
 
 COOKIE = "feed_session"

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+
 from support import TIMEOUT, Client, Response, Server
 
 FEED = Path(__file__).resolve().parents[2] / "examples" / "feed"
