@@ -42,11 +42,13 @@ class FeedHandler(RequestHandler):
 
     @property
     def storage(self) -> Storage:
-        return self.settings["storage"]
+        storage: Storage = self.settings["storage"]
+        return storage
 
     @property
     def live(self) -> LiveFeed:
-        return self.settings["live"]
+        live: LiveFeed = self.settings["live"]
+        return live
 
     def comes_from_our_page(self) -> bool:
         """Whether the browser says so; without a word from one, no foreign page can be involved."""

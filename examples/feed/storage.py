@@ -13,7 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 PAGE = 30  # messages a page
 SESSION_SECONDS = 30 * 24 * 3600
@@ -62,8 +64,7 @@ class Storage:
 
     def latest_id(self) -> int:
         """The newest message's id, 0 if there is none. Blocks: for the start only."""
-        query = "SELECT coalesce(max(id), 0) FROM messages"
-        return self._thread.submit(lambda: self._database.execute(query).fetchone()[0]).result()
+        return self._thread.submit(self._latest_id).result()
 
     async def start_session(self, nickname: str, instead_of: str | None = None) -> str | None:
         """The token of a new session, or None if somebody else is signed in by this nickname.
@@ -96,7 +97,7 @@ class Storage:
 
     # Below here everything runs in the storage's thread.
 
-    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    async def _run(self, function: Callable[..., Result], *arguments: Any) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, function, *arguments)
 
@@ -104,6 +105,10 @@ class Storage:
         database = sqlite3.connect(path)
         database.executescript(SCHEMA)
         return database
+
+    def _latest_id(self) -> int:
+        row = self._database.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
+        return int(row[0])
 
     def _start_session(self, nickname: str, instead_of: str | None) -> str | None:
         token = secrets.token_urlsafe(32)
