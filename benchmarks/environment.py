@@ -31,19 +31,17 @@ def prepare() -> dict[str, str]:
     requirements = [
         line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")
     ]
-    wanted = {"python": sys.version, "requirements": requirements}
-    if STAMP.exists():
-        stamp = json.loads(STAMP.read_text())
-        if stamp["wanted"] == wanted:
-            failed: dict[str, str] = stamp["failed"]
-            return failed
+    wanted = json.dumps({"python": sys.version, "requirements": requirements})
+    if STAMP.exists() and STAMP.read_text() == wanted:
+        return {}
     print("Setting up", VENV, file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
     failed = {}
     if _install(requirements):
         # One that does not install takes all others with it: find out which it is.
         failed = {one: reason for one in requirements if (reason := _install([one]))}
-    STAMP.write_text(json.dumps({"wanted": wanted, "failed": failed}))
+    if not failed:
+        STAMP.write_text(wanted)
     return failed
 
 

@@ -280,7 +280,7 @@ def _ratio(
 
 
 def _verdict(passed: bool | None) -> str:
-    return "" if passed is None else "pass" if passed else "**fail**"
+    return "" if passed is None else "pass" if passed else "FAIL"
 
 
 def _emphasised(server: Server) -> str:

@@ -175,12 +175,11 @@ def main() -> None:
         workloads = [w for w in workloads if some is None or w.name in some]
 
         failed = environment.prepare()
-        for requirement, reason in failed.items():
-            say(f"{requirement} could not be installed: {reason}")
+        missing = {f"{name} could not be installed": reason for name, reason in failed.items()}
         server_cpu, client_cpu = environment.choose_cpus()
         allow_open_files(options.idle)
         report = Report(
-            machine=environment.machine(server_cpu, client_cpu),
+            machine=environment.machine(server_cpu, client_cpu) | missing,
             versions=environment.versions(),
             servers=servers,
             workloads=workloads,

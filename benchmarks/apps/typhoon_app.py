@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import uvloop
+
 from typhoon.ioloop import IOLoop
 from typhoon.web import Application, RequestHandler, StaticFileHandler
 

@@ -1,0 +1,267 @@
+"""The feed in real browsers: two people, live messages, a picture, a phone, reconnecting."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM = shutil.which("chromium")
+CHROMEDRIVER = shutil.which("chromedriver")
+FEED = Path(__file__).resolve().parents[2] / "examples" / "feed" / "feed.py"
+TIMEOUT = 30.0  # seconds; for what a browser does on a busy machine
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.skipif(
+        CHROMIUM is None or CHROMEDRIVER is None,
+        reason="Chromium is missing: apt-get install chromium chromium-driver",
+    ),
+    pytest.mark.timeout(240),
+]
+
+
+class FeedProcess:
+    """The demo as a newcomer starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://localhost:{self.port}/"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, str(FEED), f"--port={self.port}", f"--data={self.folder}"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line == f"The feed is on http://localhost:{self.port}\n"
+
+    def stop(self) -> None:
+        """Press Ctrl-C; the server has to end by itself."""
+        self.process.send_signal(signal.SIGINT)
+        output, _ = self.process.communicate(timeout=TIMEOUT)
+        assert output == "\nGoodbye.\n"
+        assert self.process.returncode == 0
+
+
+class Browser:
+    """A Chromium with a profile of its own."""
+
+    def __init__(self, profile: Path, url: str) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM or ""
+        for flag in FLAGS:
+            options.add_argument(flag)
+        options.add_argument(f"--user-data-dir={profile}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
+        self.url = url
+        self.driver.get(url)
+
+    def be_a_phone(self) -> None:
+        size = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def be_dark(self) -> None:
+        dark = {"name": "prefers-color-scheme", "value": "dark"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [dark]})
+
+    def script(self, body: str) -> object:
+        return self.driver.execute_script(body)
+
+    def until(self, body: str) -> None:
+        """Wait until this piece of JavaScript gives something true."""
+        wait = WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.05)
+        wait.until(lambda driver: driver.execute_script(f"return {body}"), body)
+
+    def until_live(self) -> None:
+        self.until("document.getElementById('state').textContent === 'Live'")
+
+    def until_shown(self, text: str) -> None:
+        self.until(f"document.getElementById('messages').innerText.includes({text!r})")
+
+    def sign_in(self, nickname: str) -> None:
+        self.driver.find_element(By.NAME, "nickname").send_keys(nickname, Keys.ENTER)
+        self.until("document.getElementById('composer') !== null")
+        self.until_live()
+        self.script("window.notReloaded = true")
+
+    def post(self, text: str, picture: Path | None = None) -> None:
+        if picture is not None:
+            self.driver.find_element(By.NAME, "picture").send_keys(str(picture))
+            self.until("document.querySelector('#preview img').naturalWidth > 0")
+        self.driver.find_element(By.NAME, "text").send_keys(text)
+        self.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()
+        self.until("document.querySelector('#composer textarea').value === ''")
+
+    def errors(self) -> list[str]:
+        """What the console shows."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Iterator[FeedProcess]:
+    process = FeedProcess(tmp_path / "data")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def browse(feed: FeedProcess, tmp_path: Path) -> Iterator[Callable[[], Browser]]:
+    """`browse()` opens the feed in another browser."""
+    browsers: list[Browser] = []
+
+    def start() -> Browser:
+        browsers.append(Browser(tmp_path / f"profile{len(browsers)}", feed.url))
+        return browsers[-1]
+
+    yield start
+    for browser in browsers:
+        browser.driver.quit()
+
+
+def picture(path: Path, width: int = 120, height: int = 80) -> Path:
+    """Write a PNG in one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = (b"\0" + b"\x0b\x72\x85" * width) * height
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+    return path
+
+
+def test_two_people_see_each_other_s_messages_and_pictures_live(
+    browse: Callable[[], Browser], tmp_path: Path
+) -> None:
+    ada, grace = browse(), browse()
+    ada.sign_in("Ada Lovelace")
+    grace.sign_in("grace")
+
+    ada.post("The <b>kettle</b> is on.")
+    for browser in (ada, grace):
+        browser.until_shown("The <b>kettle</b> is on.")
+
+    grace.post("Look at this sea.", picture(tmp_path / "sea.png"))
+    for browser in (grace, ada):
+        browser.until_shown("Look at this sea.")
+        browser.until("document.querySelector('a.picture img')?.naturalWidth === 120")
+
+    ada.driver.find_element(By.CSS_SELECTOR, "a.picture").click()
+    ada.until("document.querySelector('#lightbox[open] img').naturalWidth === 120")
+
+    for browser in (ada, grace):
+        assert browser.script("return window.notReloaded"), "a message came by a reload"
+        assert browser.script("return document.querySelectorAll('.message').length") == 2
+        assert browser.errors() == []
+
+
+def test_a_refusal_is_shown_and_the_message_kept(
+    browse: Callable[[], Browser], tmp_path: Path
+) -> None:
+    ada = browse()
+    ada.sign_in("ada")
+    (tmp_path / "song.png").write_bytes(b"no picture")
+    ada.driver.find_element(By.NAME, "picture").send_keys(str(tmp_path / "song.png"))
+    ada.driver.find_element(By.NAME, "text").send_keys("My song")
+    ada.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()
+    ada.until("document.getElementById('notice').innerText.includes('not a picture')")
+    assert ada.script("return document.querySelector('#composer textarea').value") == "My song"
+    ada.driver.find_element(By.CSS_SELECTOR, "#preview button").click()
+    ada.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()
+    ada.until_shown("My song")
+
+
+def test_a_phone_in_the_dark_shows_everything_without_scrolling_sideways(
+    browse: Callable[[], Browser], tmp_path: Path
+) -> None:
+    phone = browse()
+    phone.be_a_phone()
+    phone.be_dark()
+    fits = "return document.documentElement.scrollWidth <= 360"
+    assert phone.script(fits)
+    phone.sign_in("x" * 20)
+    phone.post("w" * 300)
+    phone.post("https://example.org/" + "path/" * 30, picture(tmp_path / "wide.png", 2000, 300))
+    phone.until("document.querySelector('a.picture img').naturalWidth === 2000")
+    assert phone.script(fits)
+    (red, green, blue) = phone.script(
+        "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+    )
+    assert red + green + blue < 120, "the ground is dark"
+    assert phone.errors() == []
+
+
+def test_the_page_reconnects_when_the_server_comes_back(
+    feed: FeedProcess, browse: Callable[[], Browser]
+) -> None:
+    ada, grace = browse(), browse()
+    ada.sign_in("ada")
+    grace.sign_in("grace")
+    feed.stop()
+    ada.until("document.getElementById('state').dataset.state === 'waiting'")
+    grace.until("document.getElementById('state').dataset.state === 'waiting'")
+    feed.start()
+    grace.until_live()
+    grace.post("Back again.")
+    ada.until_shown("Back again.")
+    assert ada.script("return window.notReloaded")
+
+
+def test_older_messages_come_without_a_reload(browse: Callable[[], Browser]) -> None:
+    ada = browse()
+    ada.sign_in("ada")
+    for number in range(1, 33):
+        body = f"const form = new FormData(); form.set('text', 'message {number}.');"
+        ada.script(body + "return fetch('/messages', {method: 'POST', body: form}).then(() => 0)")
+    ada.until_shown("message 32.")
+    ada.driver.refresh()
+    ada.until_live()
+    assert ada.script("return document.querySelectorAll('.message').length") == 30
+    ada.script("document.getElementById('older').click()")
+    ada.until_shown("message 1.")
+    assert ada.script("return document.getElementById('older').hidden")
+    assert ada.errors() == []
+
+
+def test_without_javascript_the_feed_is_forms_and_links(browse: Callable[[], Browser]) -> None:
+    ada = browse()
+    ada.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    ada.driver.get(ada.url)
+    ada.driver.find_element(By.NAME, "nickname").send_keys("ada", Keys.ENTER)
+    composer = ada.driver.find_element(By.NAME, "text")
+    composer.send_keys("Plain and simple.")
+    ada.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()
+    wait = WebDriverWait(ada.driver, TIMEOUT)
+    wait.until(lambda driver: driver.find_elements(By.CLASS_NAME, "message"))
+    assert "Plain and simple." in ada.driver.find_element(By.CLASS_NAME, "message").text
