@@ -105,16 +105,10 @@ impl Chunked {
             }
             if let ChunkState::Trailers { scanned } = &mut self.state {
                 let section = &input[position..];
-                let Some(end) = find_end(section, *scanned)? else {
-                    if section.len() > limits.max_head_size {
-                        return Err(Error::HeadTooLarge);
-                    }
+                let Some(end) = find_end(section, *scanned, limits.max_head_size)? else {
                     *scanned = section.len();
                     return Ok((position, Step::NeedMore));
                 };
-                if end > limits.max_head_size {
-                    return Err(Error::HeadTooLarge);
-                }
                 let trailers = match &section[..end] {
                     b"\r\n" => None,
                     section => Some(Box::new(parse_trailers(section)?)),

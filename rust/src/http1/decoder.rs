@@ -3,9 +3,7 @@
 use super::MAX_HEAD_SIZE;
 use super::body::{Body, Step};
 use super::error::Error;
-use super::head::{
-    BodyLength, Head, StartLine, check_size, find_end, parse_request, parse_response,
-};
+use super::head::{BodyLength, Head, StartLine, find_end, parse_request, parse_response};
 use crate::headers::Headers;
 
 /// Which side of the connection we are.
@@ -168,15 +166,20 @@ impl Decoder {
             skipped = 2;
         }
         let text = &input[skipped..];
-        if text == b"\r" && !self.skipped_line {
-            return Ok((skipped, Event::NeedMore));
-        }
-        let Some(end) = find_end(text, *scanned)? else {
-            check_size(text, &self.limits)?;
-            *scanned = text.len();
-            return Ok((skipped, Event::NeedMore));
+        let limit = self.limits.max_head_size;
+        let end = match find_end(text, *scanned, limit) {
+            Ok(Some(end)) => end,
+            Ok(None) => {
+                *scanned = text.len();
+                return Ok((skipped, Event::NeedMore));
+            }
+            Err(Error::HeadTooLarge)
+                if self.role == Role::Server && !text[..limit].contains(&b'\n') =>
+            {
+                return Err(Error::TargetTooLong);
+            }
+            Err(error) => return Err(error),
         };
-        check_size(&text[..end], &self.limits)?;
         let head = match self.role {
             Role::Server => parse_request(&text[..end])?,
             Role::Client => parse_response(&text[..end], &self.method)?,

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::error::Error;
-use super::{MAX_FIELDS, decoder::Limits};
+use super::MAX_FIELDS;
 use crate::headers::{Headers, list_members};
 
 /// HTTP/1.0 or HTTP/1.1.
@@ -135,12 +135,14 @@ fn copy_fields(text: &[u8], fields: &[httparse::Header<'_>]) -> Headers {
     )
 }
 
-/// Where the empty line ends, if it is there. `from` is how far an earlier call has looked.
+/// Where the empty line ends, if it is there. `from` is how far an earlier call has looked, `limit`
+/// how long the section may be: what stands behind makes no difference, however it comes in.
 ///
 /// # Errors
-/// [`Error::BareLineFeed`] for a line that does not end in CRLF.
-pub(super) fn find_end(input: &[u8], from: usize) -> Result<Option<usize>, Error> {
-    for offset in memchr::memchr_iter(b'\n', &input[from..]) {
+/// [`Error::BareLineFeed`] for a line that does not end in CRLF, [`Error::HeadTooLarge`].
+pub(super) fn find_end(input: &[u8], from: usize, limit: usize) -> Result<Option<usize>, Error> {
+    let within = &input[..input.len().min(limit)];
+    for offset in memchr::memchr_iter(b'\n', &within[from..]) {
         let end = from + offset;
         if end == 0 || input[end - 1] != b'\r' {
             return Err(Error::BareLineFeed);
@@ -148,6 +150,9 @@ pub(super) fn find_end(input: &[u8], from: usize) -> Result<Option<usize>, Error
         if end == 1 || input[end - 2] == b'\n' {
             return Ok(Some(end + 1));
         }
+    }
+    if within.len() < input.len() {
+        return Err(Error::HeadTooLarge);
     }
     Ok(None)
 }
@@ -417,15 +422,4 @@ fn decimal(text: &[u8]) -> Result<u64, Error> {
     Ok(text
         .iter()
         .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
-}
-
-/// Check an incomplete head against the limit.
-pub(super) fn check_size(input: &[u8], limits: &Limits) -> Result<(), Error> {
-    if input.len() <= limits.max_head_size {
-        return Ok(());
-    }
-    if memchr::memchr(b'\n', input).is_none() {
-        return Err(Error::TargetTooLong);
-    }
-    Err(Error::HeadTooLarge)
 }
