@@ -68,17 +68,33 @@ impl Body {
         }
     }
 
-    /// Take one step: how many bytes of `input` are done with, and what they were.
+    /// Take one step: how many bytes of `input` are done with, and what they were. There is `room`
+    /// for so many bytes of content; what announces more is refused before any of that is taken.
     pub(super) fn step<'a>(
         &mut self,
         input: &'a [u8],
         limits: &Limits,
+        mut room: u64,
     ) -> Result<(usize, Step<'a>), Error> {
         match self {
             Self::Length(0) => Ok((0, Step::End(None))),
+            Self::Length(remaining) if *remaining > room => Err(Error::BodyTooLarge),
             Self::Length(remaining) => Ok(take(input, remaining)),
-            Self::UntilClose => Ok(take(input, &mut u64::MAX.clone())),
-            Self::Chunked(chunked) => chunked.step(input, limits),
+            Self::UntilClose if room == 0 && !input.is_empty() => Err(Error::BodyTooLarge),
+            Self::UntilClose => Ok(take(input, &mut room)),
+            Self::Chunked(chunked) => chunked.step(input, limits, room),
+        }
+    }
+
+    /// How many bytes are still to come, as far as that was announced.
+    pub(super) const fn remaining(&self) -> u64 {
+        match self {
+            Self::Length(remaining)
+            | Self::Chunked(Chunked {
+                state: ChunkState::Data { remaining },
+                ..
+            }) => *remaining,
+            Self::Chunked(_) | Self::UntilClose => 0,
         }
     }
 }
@@ -93,10 +109,18 @@ fn take<'a>(input: &'a [u8], remaining: &mut u64) -> (usize, Step<'a>) {
 }
 
 impl Chunked {
-    fn step<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<(usize, Step<'a>), Error> {
+    fn step<'a>(
+        &mut self,
+        input: &'a [u8],
+        limits: &Limits,
+        room: u64,
+    ) -> Result<(usize, Step<'a>), Error> {
         let mut position = 0;
         loop {
             if let ChunkState::Data { remaining } = &mut self.state {
+                if *remaining > room {
+                    return Err(Error::BodyTooLarge);
+                }
                 if *remaining > 0 {
                     let (taken, step) = take(&input[position..], remaining);
                     return Ok((position + taken, step));

@@ -10,8 +10,8 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::error::Error;
 use super::MAX_FIELDS;
+use super::error::Error;
 use crate::headers::{Headers, list_members};
 
 /// HTTP/1.0 or HTTP/1.1.
