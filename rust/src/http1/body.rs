@@ -147,6 +147,15 @@ impl Chunked {
         }
     }
 
+    /// One more byte between a size and its line end.
+    const fn count_extension(&mut self) -> Result<(), Error> {
+        self.extensions += 1;
+        if self.extensions > MAX_CHUNK_EXTENSIONS {
+            return Err(Error::ChunkExtensions);
+        }
+        Ok(())
+    }
+
     /// One byte of the framing around the data.
     fn next_state(&mut self, byte: u8) -> Result<ChunkState, Error> {
         Ok(match (self.state, byte) {
@@ -166,15 +175,12 @@ impl Chunked {
             }
             (ChunkState::Size { digits: 1.., value }, b'\r') => ChunkState::SizeLineFeed { value },
             (ChunkState::Size { digits: 1.., value }, b';' | b' ' | b'\t') => {
-                self.extensions += 1;
+                self.count_extension()?;
                 ChunkState::Extension { value }
             }
             (ChunkState::Extension { value }, b'\r') => ChunkState::SizeLineFeed { value },
             (ChunkState::Extension { value }, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.extensions += 1;
-                if self.extensions > MAX_CHUNK_EXTENSIONS {
-                    return Err(Error::ChunkExtensions);
-                }
+                self.count_extension()?;
                 ChunkState::Extension { value }
             }
             (ChunkState::SizeLineFeed { value: 0 }, b'\n') => ChunkState::Trailers { scanned: 0 },
