@@ -38,7 +38,9 @@ pub(super) struct Chunked {
 enum ChunkState {
     /// In the size, with this many digits and this value so far.
     Size { digits: u8, value: u64 },
-    /// Between the size and CR, where white space or an extension may stand.
+    /// In white space behind the size, which only an extension may follow.
+    Space { value: u64 },
+    /// Between the semicolon and CR.
     Extension { value: u64 },
     /// Behind the CR of a size line.
     SizeLineFeed { value: u64 },
@@ -174,7 +176,14 @@ impl Chunked {
                 }
             }
             (ChunkState::Size { digits: 1.., value }, b'\r') => ChunkState::SizeLineFeed { value },
-            (ChunkState::Size { digits: 1.., value }, b';' | b' ' | b'\t') => {
+            (
+                ChunkState::Size { digits: 1.., value } | ChunkState::Space { value },
+                b' ' | b'\t',
+            ) => {
+                self.count_extension()?;
+                ChunkState::Space { value }
+            }
+            (ChunkState::Size { digits: 1.., value } | ChunkState::Space { value }, b';') => {
                 self.count_extension()?;
                 ChunkState::Extension { value }
             }
