@@ -212,7 +212,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
         body,
         keep_alive: facts.keep_alive(version),
         expects_continue: facts.expects_continue && version == Version::Http11,
-        upgrade: facts.upgrade && version == Version::Http11,
+        upgrade: facts.upgrade && facts.protocols && version == Version::Http11,
     })
 }
 
@@ -337,6 +337,7 @@ struct Facts {
     close: bool,
     stay: bool,
     upgrade: bool,
+    protocols: bool,
     expects_continue: bool,
 }
 
@@ -349,6 +350,7 @@ impl Facts {
             close: false,
             stay: false,
             upgrade: false,
+            protocols: false,
             expects_continue: false,
         };
         for field in fields {
@@ -361,6 +363,7 @@ impl Facts {
                         return Err(Error::HostInvalid);
                     }
                 }
+                7 if name.eq_ignore_ascii_case(b"upgrade") => facts.protocols = true,
                 6 if name.eq_ignore_ascii_case(b"expect") => {
                     facts.expects_continue |= field.value.eq_ignore_ascii_case(b"100-continue");
                 }
