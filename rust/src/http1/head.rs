@@ -191,6 +191,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
     let form = target_form(method, target.as_bytes())?;
     match facts.hosts {
         0 if version == Version::Http11 => return Err(Error::HostMissing),
+        0 | 1 if facts.host_invalid => return Err(Error::HostInvalid),
         0 | 1 => {}
         _ => return Err(Error::HostRepeated),
     }
@@ -332,6 +333,7 @@ enum TransferEncoding {
 /// What the fields say about framing and the connection, found in one pass over them.
 struct Facts {
     hosts: usize,
+    host_invalid: bool,
     length: Option<u64>,
     transfer_encoding: TransferEncoding,
     close: bool,
@@ -345,6 +347,7 @@ impl Facts {
     fn collect(fields: &[httparse::Header<'_>]) -> Result<Self, Error> {
         let mut facts = Self {
             hosts: 0,
+            host_invalid: false,
             length: None,
             transfer_encoding: TransferEncoding::None,
             close: false,
@@ -359,9 +362,7 @@ impl Facts {
             match name.len() {
                 4 if name.eq_ignore_ascii_case(b"host") => {
                     facts.hosts += 1;
-                    if !is_host(field.value) {
-                        return Err(Error::HostInvalid);
-                    }
+                    facts.host_invalid |= !is_host(field.value);
                 }
                 7 if name.eq_ignore_ascii_case(b"upgrade") => facts.protocols = true,
                 6 if name.eq_ignore_ascii_case(b"expect") => {
