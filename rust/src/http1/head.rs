@@ -224,7 +224,7 @@ pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> 
     let complete = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut parsed, text, &mut buffer)
         .map_err(field_error)?;
-    let (Some(status), true) = (parsed.code, complete.is_complete()) else {
+    let (Some(status @ 100..), true) = (parsed.code, complete.is_complete()) else {
         return Err(Error::StartLine);
     };
     let version = version_of(parsed.version);
