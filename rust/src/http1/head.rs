@@ -395,11 +395,12 @@ impl Facts {
     }
 
     fn add_transfer_encoding(&mut self, value: &[u8]) {
-        let mut seen = false;
-        for coding in list_members(value) {
-            seen = true;
+        // Empty members may be ignored (RFC 9110 §5.6.1.2), but other readers take them for a coding.
+        for coding in value.split(|&byte| byte == b',') {
+            let coding = crate::headers::trim_ows(coding);
             let chunked = coding.eq_ignore_ascii_case(b"chunked");
             self.transfer_encoding = match (self.transfer_encoding, chunked) {
+                _ if coding.is_empty() => TransferEncoding::Malformed,
                 (TransferEncoding::None, true) => TransferEncoding::Chunked,
                 (TransferEncoding::None | TransferEncoding::Unknown, _) => {
                     TransferEncoding::Unknown
@@ -407,9 +408,6 @@ impl Facts {
                 // chunked twice, or something behind it
                 _ => TransferEncoding::Malformed,
             };
-        }
-        if !seen {
-            self.transfer_encoding = TransferEncoding::Malformed;
         }
     }
 
