@@ -279,10 +279,10 @@ fn target_form(method: &str, target: &[u8]) -> Result<Target, Error> {
     match target {
         b"*" if method == "OPTIONS" => Ok(Target::Asterisk),
         _ if method == "CONNECT" => {
-            if is_host(target) && target.contains(&b':') {
-                Ok(Target::Authority)
-            } else {
-                Err(Error::Target)
+            // RFC 9110 §9.3.6: there is no default port.
+            match split_authority(target) {
+                Some((_, Some([_, ..]))) => Ok(Target::Authority),
+                _ => Err(Error::Target),
             }
         }
         [b'/', ..] => Ok(Target::Origin),
@@ -303,23 +303,57 @@ fn absolute_form(target: &[u8]) -> Option<Target> {
         .position(|&byte| byte == b'/' || byte == b'?')
         .map_or(target.len(), |length| start + length);
     let authority = start..path;
-    (is_scheme && !authority.is_empty() && is_host(&target[authority.clone()]))
+    (is_scheme && split_authority(&target[authority.clone()]).is_some())
         .then_some(Target::Absolute { authority, path })
 }
 
-/// Whether these bytes can be `uri-host [":" port]` (RFC 3986 §3.2; no user information).
+/// Whether these bytes are a value of Host (RFC 9112 §3.2); it may be empty.
 fn is_host(text: &[u8]) -> bool {
-    text.iter().all(|&byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%' | b'!' | b'$'
-            )
-            || matches!(
-                byte,
-                b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-            )
-    })
+    text.is_empty() || split_authority(text).is_some()
+}
+
+/// The host and the port of `uri-host [":" port]` (RFC 3986 §3.2; no user information), of which the
+/// port may be empty or missing.
+fn split_authority(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let end = match text {
+        [b'[', rest @ ..] => memchr::memchr(b']', rest)? + 2,
+        _ => memchr::memchr(b':', text).unwrap_or(text.len()),
+    };
+    let (host, rest) = text.split_at(end);
+    let is_name = match host {
+        [] => false,
+        [b'[', address @ .., b']'] => std::str::from_utf8(address)
+            .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        _ => is_registered_name(host),
+    };
+    match rest {
+        _ if !is_name => None,
+        [] => Some((host, None)),
+        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => Some((host, Some(port))),
+        _ => None,
+    }
+}
+
+/// Whether these bytes are a name or an IPv4 address (RFC 3986 §3.2.2).
+fn is_registered_name(text: &[u8]) -> bool {
+    let mut escape = 0;
+    for &byte in text {
+        let fits = match byte {
+            _ if escape > 0 => byte.is_ascii_hexdigit(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' => true,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        escape = if byte == b'%' {
+            2_u8
+        } else {
+            escape.saturating_sub(1)
+        };
+    }
+    escape == 0
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
