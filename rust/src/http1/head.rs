@@ -168,6 +168,37 @@ fn field_error(error: httparse::Error) -> Error {
     }
 }
 
+/// What is wrong with a request that `httparse` refused: it takes most malformed request lines for
+/// unknown versions, and a line end that is none in the request line for one in a field.
+fn request_error(error: httparse::Error, text: &[u8]) -> Error {
+    let mut words = first_line(text).split(|&byte| byte == b' ').skip(2);
+    let version = words.next().filter(|_| words.next().is_none());
+    match (error, version.is_some_and(is_version)) {
+        (httparse::Error::Version | httparse::Error::NewLine, false) => Error::StartLine,
+        _ => field_error(error),
+    }
+}
+
+/// What is wrong with a response that `httparse` refused.
+fn response_error(error: httparse::Error, text: &[u8]) -> Error {
+    match (error, first_line(text).split(|&byte| byte == b' ').next()) {
+        (httparse::Error::Version, Some(b"HTTP/1.0" | b"HTTP/1.1")) => Error::StartLine,
+        (httparse::Error::Version, Some(version)) if !is_version(version) => Error::StartLine,
+        _ => field_error(error),
+    }
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    let end = memchr::memmem::find(text, b"\r\n").unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether this is the name of a version, ours or another (RFC 9112 §2.3).
+const fn is_version(text: &[u8]) -> bool {
+    matches!(text, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
 const fn version_of(minor: Option<u8>) -> Version {
     match minor {
         Some(0) => Version::Http10,
@@ -181,7 +212,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed
         .parse_with_uninit_headers(text, &mut buffer)
-        .map_err(field_error)?;
+        .map_err(|error| request_error(error, text))?;
     let (Some(method), Some(target), true) = (parsed.method, parsed.path, status.is_complete())
     else {
         return Err(Error::StartLine);
@@ -223,7 +254,7 @@ pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> 
     let mut parsed = httparse::Response::new(&mut []);
     let complete = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut parsed, text, &mut buffer)
-        .map_err(field_error)?;
+        .map_err(|error| response_error(error, text))?;
     let (Some(status @ 100..), true) = (parsed.code, complete.is_complete()) else {
         return Err(Error::StartLine);
     };
