@@ -224,6 +224,23 @@ fn what_could_split_a_message_is_refused() {
 }
 
 #[test]
+fn ambiguous_framing_is_refused() {
+    let mut out = Vec::new();
+    for fields in [
+        [("Content-Length", "1"), ("Content-Length", "2")],
+        [("Content-Length", "1"), ("Transfer-Encoding", "chunked")],
+        [("Transfer-Encoding", "chunked"), ("Content-Length", "0")],
+    ] {
+        let fields = headers(&fields);
+        let refused = answering(GET).response(&mut out, 200, b"", &fields);
+        assert_eq!(refused, Err(EncodeError::Framing));
+        let refused = Encoder::new().request(&mut out, b"POST", b"/", &fields);
+        assert_eq!(refused, Err(EncodeError::Framing));
+    }
+    assert!(out.is_empty());
+}
+
+#[test]
 fn requests_have_the_body_that_their_headers_say() {
     for (fields, body, expected) in [
         (&[("Host", "a")][..], "", "Host: a\r\n\r\n"),

@@ -14,6 +14,8 @@ pub enum EncodeError {
     TooLittleData,
     /// The Content-Length is not a number.
     ContentLength,
+    /// Two lengths that differ, or a length beside a transfer coding.
+    Framing,
     /// Data or an end without a head.
     NoHead,
     /// A second head, or a head without a message to answer.
@@ -30,6 +32,7 @@ impl fmt::Display for EncodeError {
             Self::TooMuchData => "Tried to write more data than Content-Length",
             Self::TooLittleData => "Tried to write less data than Content-Length",
             Self::ContentLength => "Content-Length must be a decimal number",
+            Self::Framing => "a message has one Content-Length or a Transfer-Encoding, not both",
             Self::NoHead => "headers must be written before the body",
             Self::HeadNotExpected => "headers have already been written",
             Self::Status => "a status code has three digits",
@@ -233,10 +236,10 @@ impl Encoder {
         }
         let facts = Facts::collect(headers)?;
         self.keep_alive = !facts.close;
-        self.framing = Some(match (facts.length, facts.transfer_encoding) {
-            (Some(length), _) => Framing::Length(length),
-            (None, true) => Framing::Chunked,
-            (None, false) => Framing::Length(0),
+        self.framing = Some(if facts.transfer_encoding {
+            Framing::Chunked
+        } else {
+            Framing::Length(facts.length.unwrap_or(0))
         });
         out.extend_from_slice(method);
         out.push(b' ');
@@ -339,13 +342,20 @@ impl Facts {
                         return Err(EncodeError::ContentLength);
                     }
                     let digits = value.iter().map(|digit| u64::from(digit - b'0'));
-                    facts.length = Some(digits.fold(0, |sum, digit| sum * 10 + digit));
+                    let length = digits.fold(0, |sum, digit| sum * 10 + digit);
+                    if facts.length.is_some_and(|known| known != length) {
+                        return Err(EncodeError::Framing);
+                    }
+                    facts.length = Some(length);
                 }
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                     facts.transfer_encoding = true;
                 }
                 _ => {}
             }
+        }
+        if facts.length.is_some() && facts.transfer_encoding {
+            return Err(EncodeError::Framing);
         }
         Ok(facts)
     }
