@@ -28,6 +28,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_CLOSE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 const GET_10: &str = "GET / HTTP/1.0\r\n\r\n";
 const GET_10_STAY: &str = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+const CONNECT: &str = "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A whole response as it goes over the wire, and whether the connection stays.
@@ -117,6 +118,16 @@ fn framing_follows_request_and_headers() {
         assert_eq!(written, format!("HTTP/1.1 {status} X\r\n{expected}"));
         assert_eq!(keep_alive, stays, "{written}");
     }
+}
+
+#[test]
+fn a_tunnel_has_no_length() {
+    let (written, keep_alive) = respond(CONNECT, 200, &[("Content-Length", "9")], b"ab");
+    assert_eq!(written, "HTTP/1.1 200 X\r\nConnection: close\r\n\r\nab");
+    assert!(!keep_alive);
+    let (written, keep_alive) = respond(CONNECT, 403, &[("Content-Length", "2")], b"ab");
+    assert_eq!(written, "HTTP/1.1 403 X\r\nContent-Length: 2\r\n\r\nab");
+    assert!(keep_alive);
 }
 
 #[test]

@@ -169,12 +169,13 @@ impl Encoder {
         check_line(reason)?;
         let facts = Facts::collect(headers)?;
         let interim = status < 200 && status != 101;
+        let tunnel = self.method == Method::Connect && (200..300).contains(&status);
         let bodiless = status < 200 || status == 204;
         let nothing = bodiless || status == 304 || self.method == Method::Head;
         let mut chunked = false;
         let framing = if nothing {
             Framing::Nothing
-        } else if self.method == Method::Connect && status < 300 {
+        } else if tunnel {
             Framing::UntilClose
         } else if let Some(length) = facts.length {
             Framing::Length(length)
@@ -190,8 +191,8 @@ impl Encoder {
             self.keep_alive = self.keep_alive && interim;
         }
         write_status_line(out, status, reason);
-        if bodiless {
-            // RFC 9110 §8.6, RFC 9112 §6.1: no lengths where there can be no body.
+        if bodiless || tunnel {
+            // RFC 9110 §8.6, §9.3.6, RFC 9112 §6.1: no lengths where there can be no body.
             for (name, value) in headers.iter().filter(|(name, _)| !is_framing(name)) {
                 write_field(out, name, value);
             }
