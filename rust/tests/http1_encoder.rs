@@ -131,6 +131,16 @@ fn a_tunnel_has_no_length() {
 }
 
 #[test]
+fn closing_is_said_whatever_the_application_says() {
+    for (request, said) in [(GET_CLOSE, "keep-alive"), (GET_10, "Keep-Alive")] {
+        let fields = [("Connection", said), ("Content-Length", "0")];
+        let (written, keep_alive) = respond(request, 200, &fields, b"");
+        assert!(written.ends_with("Connection: close\r\n\r\n"), "{written}");
+        assert!(!keep_alive);
+    }
+}
+
+#[test]
 fn interim_responses_come_before_the_final_one() {
     let mut encoder = answering(GET_CLOSE);
     let mut out = Vec::new();

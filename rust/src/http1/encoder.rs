@@ -202,10 +202,11 @@ impl Encoder {
         if chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        if !facts.connection && !interim {
-            if !self.keep_alive {
+        if !interim && status != 101 {
+            // RFC 9112 §9.6: also beside what the application says about the connection.
+            if !self.keep_alive && !facts.close {
                 out.extend_from_slice(b"Connection: close\r\n");
-            } else if self.version == Version::Http10 {
+            } else if self.keep_alive && self.version == Version::Http10 && !facts.connection {
                 out.extend_from_slice(b"Connection: Keep-Alive\r\n");
             }
         }
