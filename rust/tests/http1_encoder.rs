@@ -159,6 +159,16 @@ fn interim_responses_come_before_the_final_one() {
 }
 
 #[test]
+fn http_1_0_gets_no_interim_response() {
+    let mut encoder = answering(GET_10);
+    let mut out = Vec::new();
+    encoder
+        .response(&mut out, 103, b"Early", &headers(&[("Link", "<a>")]))
+        .unwrap();
+    assert!(out.is_empty() && encoder.expects_head());
+}
+
+#[test]
 fn lengths_are_kept() {
     let mut out = Vec::new();
     let mut encoder = answering(GET);

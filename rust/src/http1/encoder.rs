@@ -190,6 +190,10 @@ impl Encoder {
         if facts.close || framing == Framing::UntilClose {
             self.keep_alive = self.keep_alive && interim;
         }
+        if interim && self.version == Version::Http10 {
+            // RFC 9110 §15.2: HTTP/1.0 knows no interim responses.
+            return Ok(());
+        }
         write_status_line(out, status, reason);
         if bodiless || tunnel {
             // RFC 9110 §8.6, §9.3.6, RFC 9112 §6.1: no lengths where there can be no body.
