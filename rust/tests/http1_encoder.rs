@@ -1,8 +1,11 @@
 //! What the encoder writes, and what it refuses to write.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod support;
+
 use _core::headers::Headers;
-use _core::http1::{Decoder, EncodeError, Encoder, Event, Limits, Role};
+use _core::http1::{EncodeError, Encoder};
+use support::answering;
 
 fn headers(fields: &[(&str, &str)]) -> Headers {
     let mut headers = Headers::new();
@@ -10,18 +13,6 @@ fn headers(fields: &[(&str, &str)]) -> Headers {
         headers.add(name.as_bytes(), value.as_bytes()).unwrap();
     }
     headers
-}
-
-/// An encoder that is about to answer this request.
-fn answering(request: &str) -> Encoder {
-    let mut decoder = Decoder::new(Role::Server, Limits::default());
-    let (_, event) = decoder.decode(request.as_bytes()).unwrap();
-    let Event::Head(head) = event else {
-        panic!("not a whole head: {request:?}")
-    };
-    let mut encoder = Encoder::new();
-    encoder.answer(&head);
-    encoder
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -33,7 +24,7 @@ const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// A whole response as it goes over the wire, and whether the connection stays.
 fn respond(request: &str, status: u16, fields: &[(&str, &str)], body: &[u8]) -> (String, bool) {
-    let mut encoder = answering(request);
+    let mut encoder = answering(request.as_bytes());
     let mut out = Vec::new();
     encoder
         .response(&mut out, status, b"X", &headers(fields))
@@ -142,7 +133,7 @@ fn closing_is_said_whatever_the_application_says() {
 
 #[test]
 fn interim_responses_come_before_the_final_one() {
-    let mut encoder = answering(GET_CLOSE);
+    let mut encoder = answering(GET_CLOSE.as_bytes());
     let mut out = Vec::new();
     encoder
         .response(&mut out, 103, b"Early", &headers(&[("Link", "<a>")]))
@@ -160,7 +151,7 @@ fn interim_responses_come_before_the_final_one() {
 
 #[test]
 fn http_1_0_gets_no_interim_response() {
-    let mut encoder = answering(GET_10);
+    let mut encoder = answering(GET_10.as_bytes());
     let mut out = Vec::new();
     encoder
         .response(&mut out, 103, b"Early", &headers(&[("Link", "<a>")]))
@@ -171,7 +162,7 @@ fn http_1_0_gets_no_interim_response() {
 #[test]
 fn lengths_are_kept() {
     let mut out = Vec::new();
-    let mut encoder = answering(GET);
+    let mut encoder = answering(GET.as_bytes());
     encoder
         .response(&mut out, 200, b"", &headers(&[("Content-Length", "3")]))
         .unwrap();
@@ -225,11 +216,11 @@ fn what_could_split_a_message_is_refused() {
     let mut out = Vec::new();
     let none = headers(&[]);
     for reason in ["a\r\nb: c", "a\n", "a\0", "a\x7f"] {
-        let refused = answering(GET).response(&mut out, 200, reason.as_bytes(), &none);
+        let refused = answering(GET.as_bytes()).response(&mut out, 200, reason.as_bytes(), &none);
         assert_eq!(refused, Err(EncodeError::StartLine));
     }
     for status in [0, 99, 1000, u16::MAX] {
-        let refused = answering(GET).response(&mut out, status, b"", &none);
+        let refused = answering(GET.as_bytes()).response(&mut out, status, b"", &none);
         assert_eq!(refused, Err(EncodeError::Status));
     }
     for (method, target) in [
@@ -246,7 +237,7 @@ fn what_could_split_a_message_is_refused() {
     }
     for length in ["", "-1", "+1", "1, 1", "0x1", "1 1", "1234567890123456789"] {
         let fields = headers(&[("Content-Length", length)]);
-        let refused = answering(GET).response(&mut out, 200, b"", &fields);
+        let refused = answering(GET.as_bytes()).response(&mut out, 200, b"", &fields);
         assert_eq!(refused, Err(EncodeError::ContentLength), "{length}");
         let refused = Encoder::new().request(&mut out, b"GET", b"/", &fields);
         assert_eq!(refused, Err(EncodeError::ContentLength), "{length}");
@@ -263,7 +254,7 @@ fn ambiguous_framing_is_refused() {
         [("Transfer-Encoding", "chunked"), ("Content-Length", "0")],
     ] {
         let fields = headers(&fields);
-        let refused = answering(GET).response(&mut out, 200, b"", &fields);
+        let refused = answering(GET.as_bytes()).response(&mut out, 200, b"", &fields);
         assert_eq!(refused, Err(EncodeError::Framing));
         let refused = Encoder::new().request(&mut out, b"POST", b"/", &fields);
         assert_eq!(refused, Err(EncodeError::Framing));

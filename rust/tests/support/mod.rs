@@ -1,8 +1,9 @@
 //! Drives a decoder as a connection does, and writes down what came of it.
+#![allow(dead_code, reason = "no test uses all of it")]
 
 use _core::http1::{
-    BodyLength, Decoder, Error, Event, Head, Limits, MAX_HEAD_SIZE, Role, StartLine, Target,
-    Version,
+    BodyLength, Decoder, Encoder, Error, Event, Head, Limits, MAX_HEAD_SIZE, Role, StartLine,
+    Target, Version,
 };
 
 /// Who talks, and within which limits.
@@ -29,7 +30,22 @@ pub enum Seen {
 pub struct Trace {
     pub seen: Vec<Seen>,
     pub unread: Vec<u8>,
+    /// How often the decoder was called.
     pub calls: usize,
+    /// The most bytes that it left over to be shown again.
+    pub most_unread: usize,
+}
+
+/// An encoder that is about to answer this request.
+pub fn answering(request: &[u8]) -> Encoder {
+    let mut decoder = Decoder::new(Role::Server, Limits::default());
+    let (_, event) = decoder.decode(request).unwrap();
+    let Event::Head(head) = event else {
+        panic!("not a whole head")
+    };
+    let mut encoder = Encoder::new();
+    encoder.answer(&head);
+    encoder
 }
 
 impl Conversation {
@@ -76,7 +92,12 @@ impl Conversation {
         for piece in pieces {
             unread.extend_from_slice(piece);
             match trace.feed(&mut decoder, &unread, &mut last) {
-                Ok(consumed) => drop(unread.drain(..consumed)),
+                Ok(consumed) => {
+                    unread.drain(..consumed);
+                    if !last {
+                        trace.most_unread = trace.most_unread.max(unread.len());
+                    }
+                }
                 Err(error) => {
                     trace.seen.push(Seen::Error(error));
                     return trace;
