@@ -310,17 +310,24 @@ impl Headers {
         if !is_field_value(more) {
             return Err(InvalidField::Value(more.to_vec()));
         }
-        let Some(&Field { value, .. }) = self.fields.last() else {
+        let Some(last) = self.fields.last_mut() else {
             return Ok(false);
         };
-        let mut joined = self.slice(value).to_vec();
-        joined.push(b' ');
-        joined.extend_from_slice(trim_ows(more));
-        self.garbage += (value.1 - value.0) as usize;
-        let span = self.append_text(trim_ows(&joined));
-        if let Some(last) = self.fields.last_mut() {
-            last.value = span;
+        let more = trim_ows(more);
+        let mut value = last.value;
+        if value.1 as usize != self.text.len() {
+            // Only the last value of a parsed head, once: behind it stands a line end.
+            self.garbage += (value.1 - value.0) as usize;
+            let start = self.text.len() as u32;
+            self.text
+                .extend_from_within(value.0 as usize..value.1 as usize);
+            value = (start, self.text.len() as u32);
         }
+        if value.0 != value.1 && !more.is_empty() {
+            self.text.push(b' ');
+        }
+        self.text.extend_from_slice(more);
+        last.value = (value.0, self.text.len() as u32);
         self.compact();
         Ok(true)
     }
@@ -408,6 +415,33 @@ mod tests {
         }
         assert!(headers.text.len() < 8192);
         assert_eq!(headers.get(b"x-round"), Some(&b"99999"[..]));
+    }
+
+    #[test]
+    fn folded_lines_are_joined_by_a_space() {
+        let mut headers = headers(&[("A", "1"), ("B", "")]);
+        for more in ["", "2 ", "\t", "\t3"] {
+            assert_eq!(headers.continue_last(more.as_bytes()), Ok(true));
+        }
+        headers.remove(b"A");
+        assert_eq!(headers.get(b"B"), Some(&b"2 3"[..]));
+        headers.set(b"B", b"4").unwrap();
+        headers.add(b"C", b"5").unwrap();
+        headers.remove(b"C");
+        assert_eq!(headers.continue_last(b"6"), Ok(true));
+        assert_eq!(headers.get(b"B"), Some(&b"4 6"[..]));
+        assert_eq!(Headers::new().continue_last(b"1"), Ok(false));
+        assert!(headers.continue_last(b"a\nb").is_err());
+    }
+
+    #[test]
+    fn joining_many_lines_copies_none_again() {
+        let mut headers = headers(&[("A", "1")]);
+        for _ in 0..10_000 {
+            headers.continue_last(b"x").unwrap();
+        }
+        assert_eq!(headers.text.len(), "A1".len() + 2 * 10_000);
+        assert_eq!(headers.garbage, 0);
     }
 
     proptest! {

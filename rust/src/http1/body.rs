@@ -38,7 +38,9 @@ pub(super) struct Chunked {
 enum ChunkState {
     /// In the size, with this many digits and this value so far.
     Size { digits: u8, value: u64 },
-    /// Between the size and CR, where white space or an extension may stand.
+    /// In white space behind the size, which only an extension may follow.
+    Space { value: u64 },
+    /// Between the semicolon and CR.
     Extension { value: u64 },
     /// Behind the CR of a size line.
     SizeLineFeed { value: u64 },
@@ -68,17 +70,33 @@ impl Body {
         }
     }
 
-    /// Take one step: how many bytes of `input` are done with, and what they were.
+    /// Take one step: how many bytes of `input` are done with, and what they were. There is `room`
+    /// for so many bytes of content; what announces more is refused before any of that is taken.
     pub(super) fn step<'a>(
         &mut self,
         input: &'a [u8],
         limits: &Limits,
+        mut room: u64,
     ) -> Result<(usize, Step<'a>), Error> {
         match self {
             Self::Length(0) => Ok((0, Step::End(None))),
+            Self::Length(remaining) if *remaining > room => Err(Error::BodyTooLarge),
             Self::Length(remaining) => Ok(take(input, remaining)),
-            Self::UntilClose => Ok(take(input, &mut u64::MAX.clone())),
-            Self::Chunked(chunked) => chunked.step(input, limits),
+            Self::UntilClose if room == 0 && !input.is_empty() => Err(Error::BodyTooLarge),
+            Self::UntilClose => Ok(take(input, &mut room)),
+            Self::Chunked(chunked) => chunked.step(input, limits, room),
+        }
+    }
+
+    /// How many bytes are still to come, as far as that was announced.
+    pub(super) const fn remaining(&self) -> u64 {
+        match self {
+            Self::Length(remaining)
+            | Self::Chunked(Chunked {
+                state: ChunkState::Data { remaining },
+                ..
+            }) => *remaining,
+            Self::Chunked(_) | Self::UntilClose => 0,
         }
     }
 }
@@ -93,10 +111,18 @@ fn take<'a>(input: &'a [u8], remaining: &mut u64) -> (usize, Step<'a>) {
 }
 
 impl Chunked {
-    fn step<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<(usize, Step<'a>), Error> {
+    fn step<'a>(
+        &mut self,
+        input: &'a [u8],
+        limits: &Limits,
+        room: u64,
+    ) -> Result<(usize, Step<'a>), Error> {
         let mut position = 0;
         loop {
             if let ChunkState::Data { remaining } = &mut self.state {
+                if *remaining > room {
+                    return Err(Error::BodyTooLarge);
+                }
                 if *remaining > 0 {
                     let (taken, step) = take(&input[position..], remaining);
                     return Ok((position + taken, step));
@@ -105,16 +131,10 @@ impl Chunked {
             }
             if let ChunkState::Trailers { scanned } = &mut self.state {
                 let section = &input[position..];
-                let Some(end) = find_end(section, *scanned)? else {
-                    if section.len() > limits.max_head_size {
-                        return Err(Error::HeadTooLarge);
-                    }
+                let Some(end) = find_end(section, *scanned, limits.max_head_size)? else {
                     *scanned = section.len();
                     return Ok((position, Step::NeedMore));
                 };
-                if end > limits.max_head_size {
-                    return Err(Error::HeadTooLarge);
-                }
                 let trailers = match &section[..end] {
                     b"\r\n" => None,
                     section => Some(Box::new(parse_trailers(section)?)),
@@ -127,6 +147,15 @@ impl Chunked {
             position += 1;
             self.state = self.next_state(byte)?;
         }
+    }
+
+    /// One more byte between a size and its line end.
+    const fn count_extension(&mut self) -> Result<(), Error> {
+        self.extensions += 1;
+        if self.extensions > MAX_CHUNK_EXTENSIONS {
+            return Err(Error::ChunkExtensions);
+        }
+        Ok(())
     }
 
     /// One byte of the framing around the data.
@@ -147,16 +176,20 @@ impl Chunked {
                 }
             }
             (ChunkState::Size { digits: 1.., value }, b'\r') => ChunkState::SizeLineFeed { value },
-            (ChunkState::Size { digits: 1.., value }, b';' | b' ' | b'\t') => {
-                self.extensions += 1;
+            (
+                ChunkState::Size { digits: 1.., value } | ChunkState::Space { value },
+                b' ' | b'\t',
+            ) => {
+                self.count_extension()?;
+                ChunkState::Space { value }
+            }
+            (ChunkState::Size { digits: 1.., value } | ChunkState::Space { value }, b';') => {
+                self.count_extension()?;
                 ChunkState::Extension { value }
             }
             (ChunkState::Extension { value }, b'\r') => ChunkState::SizeLineFeed { value },
             (ChunkState::Extension { value }, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.extensions += 1;
-                if self.extensions > MAX_CHUNK_EXTENSIONS {
-                    return Err(Error::ChunkExtensions);
-                }
+                self.count_extension()?;
                 ChunkState::Extension { value }
             }
             (ChunkState::SizeLineFeed { value: 0 }, b'\n') => ChunkState::Trailers { scanned: 0 },

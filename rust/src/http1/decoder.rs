@@ -3,9 +3,7 @@
 use super::MAX_HEAD_SIZE;
 use super::body::{Body, Step};
 use super::error::Error;
-use super::head::{
-    BodyLength, Head, StartLine, check_size, find_end, parse_request, parse_response,
-};
+use super::head::{Head, StartLine, find_end, parse_request, parse_response};
 use crate::headers::Headers;
 
 /// Which side of the connection we are.
@@ -66,8 +64,6 @@ pub struct Decoder {
     state: State,
     /// Content of this message so far.
     received: u64,
-    /// The length that the head declared, until it has been held against the limit.
-    declared: u64,
     /// Clients: the method of the request that is being answered.
     method: Vec<u8>,
     /// Servers: one empty line before a request has been skipped (RFC 9112 §2.2).
@@ -83,7 +79,6 @@ impl Decoder {
             limits,
             state: State::Head { scanned: 0 },
             received: 0,
-            declared: 0,
             method: Vec::new(),
             skipped_line: false,
         }
@@ -103,7 +98,6 @@ impl Decoder {
     pub const fn next_message(&mut self) {
         self.state = State::Head { scanned: 0 };
         self.received = 0;
-        self.declared = 0;
         self.skipped_line = false;
     }
 
@@ -119,10 +113,14 @@ impl Decoder {
         matches!(self.state, State::Body(_))
     }
 
-    /// How many bytes of the body are still to come, as far as its head says; 0 if it does not.
+    /// How many bytes of the body are still to come, as far as its length or its chunk's says; 0 if
+    /// neither does.
     #[must_use]
     pub const fn remaining(&self) -> u64 {
-        self.declared.saturating_sub(self.received)
+        match &self.state {
+            State::Body(body) => body.remaining(),
+            State::Head { .. } | State::Done => 0,
+        }
     }
 
     /// Look at `input`: how many of its bytes are done with, and what came of them.
@@ -134,17 +132,12 @@ impl Decoder {
             State::Done => Ok((0, Event::NeedMore)),
             State::Head { .. } => self.decode_head(input),
             State::Body(body) => {
-                if self.declared > self.limits.max_body_size {
-                    return Err(Error::BodyTooLarge);
-                }
-                let (consumed, step) = body.step(input, &self.limits)?;
+                let room = self.limits.max_body_size.saturating_sub(self.received);
+                let (consumed, step) = body.step(input, &self.limits, room)?;
                 let event = match step {
                     Step::NeedMore => Event::NeedMore,
                     Step::Data(data) => {
                         self.received += data.len() as u64;
-                        if self.received > self.limits.max_body_size {
-                            return Err(Error::BodyTooLarge);
-                        }
                         Event::Data(data)
                     }
                     Step::End(trailers) => {
@@ -168,22 +161,24 @@ impl Decoder {
             skipped = 2;
         }
         let text = &input[skipped..];
-        if text == b"\r" && !self.skipped_line {
-            return Ok((skipped, Event::NeedMore));
-        }
-        let Some(end) = find_end(text, *scanned)? else {
-            check_size(text, &self.limits)?;
-            *scanned = text.len();
-            return Ok((skipped, Event::NeedMore));
+        let limit = self.limits.max_head_size;
+        let end = match find_end(text, *scanned, limit) {
+            Ok(Some(end)) => end,
+            Ok(None) => {
+                *scanned = text.len();
+                return Ok((skipped, Event::NeedMore));
+            }
+            Err(Error::HeadTooLarge)
+                if self.role == Role::Server && !text[..limit].contains(&b'\n') =>
+            {
+                return Err(Error::TargetTooLong);
+            }
+            Err(error) => return Err(error),
         };
-        check_size(&text[..end], &self.limits)?;
         let head = match self.role {
             Role::Server => parse_request(&text[..end])?,
             Role::Client => parse_response(&text[..end], &self.method)?,
         };
-        if let BodyLength::Exact(length) = head.body {
-            self.declared = length;
-        }
         let informational = matches!(head.start_line,
             StartLine::Response { status, .. } if status < 200 && status != 101);
         self.state = if informational {

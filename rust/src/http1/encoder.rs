@@ -14,6 +14,8 @@ pub enum EncodeError {
     TooLittleData,
     /// The Content-Length is not a number.
     ContentLength,
+    /// Two lengths that differ, or a length beside a transfer coding.
+    Framing,
     /// Data or an end without a head.
     NoHead,
     /// A second head, or a head without a message to answer.
@@ -30,6 +32,7 @@ impl fmt::Display for EncodeError {
             Self::TooMuchData => "Tried to write more data than Content-Length",
             Self::TooLittleData => "Tried to write less data than Content-Length",
             Self::ContentLength => "Content-Length must be a decimal number",
+            Self::Framing => "a message has one Content-Length or a Transfer-Encoding, not both",
             Self::NoHead => "headers must be written before the body",
             Self::HeadNotExpected => "headers have already been written",
             Self::Status => "a status code has three digits",
@@ -166,12 +169,13 @@ impl Encoder {
         check_line(reason)?;
         let facts = Facts::collect(headers)?;
         let interim = status < 200 && status != 101;
+        let tunnel = self.method == Method::Connect && (200..300).contains(&status);
         let bodiless = status < 200 || status == 204;
         let nothing = bodiless || status == 304 || self.method == Method::Head;
         let mut chunked = false;
         let framing = if nothing {
             Framing::Nothing
-        } else if self.method == Method::Connect && status < 300 {
+        } else if tunnel {
             Framing::UntilClose
         } else if let Some(length) = facts.length {
             Framing::Length(length)
@@ -186,9 +190,13 @@ impl Encoder {
         if facts.close || framing == Framing::UntilClose {
             self.keep_alive = self.keep_alive && interim;
         }
+        if interim && self.version == Version::Http10 {
+            // RFC 9110 §15.2: HTTP/1.0 knows no interim responses.
+            return Ok(());
+        }
         write_status_line(out, status, reason);
-        if bodiless {
-            // RFC 9110 §8.6, RFC 9112 §6.1: no lengths where there can be no body.
+        if bodiless || tunnel {
+            // RFC 9110 §8.6, §9.3.6, RFC 9112 §6.1: no lengths where there can be no body.
             for (name, value) in headers.iter().filter(|(name, _)| !is_framing(name)) {
                 write_field(out, name, value);
             }
@@ -198,10 +206,11 @@ impl Encoder {
         if chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        if !facts.connection && !interim {
-            if !self.keep_alive {
+        if !interim && status != 101 {
+            // RFC 9112 §9.6: also beside what the application says about the connection.
+            if !self.keep_alive && !facts.close {
                 out.extend_from_slice(b"Connection: close\r\n");
-            } else if self.version == Version::Http10 {
+            } else if self.keep_alive && self.version == Version::Http10 && !facts.connection {
                 out.extend_from_slice(b"Connection: Keep-Alive\r\n");
             }
         }
@@ -233,10 +242,10 @@ impl Encoder {
         }
         let facts = Facts::collect(headers)?;
         self.keep_alive = !facts.close;
-        self.framing = Some(match (facts.length, facts.transfer_encoding) {
-            (Some(length), _) => Framing::Length(length),
-            (None, true) => Framing::Chunked,
-            (None, false) => Framing::Length(0),
+        self.framing = Some(if facts.transfer_encoding {
+            Framing::Chunked
+        } else {
+            Framing::Length(facts.length.unwrap_or(0))
         });
         out.extend_from_slice(method);
         out.push(b' ');
@@ -339,13 +348,20 @@ impl Facts {
                         return Err(EncodeError::ContentLength);
                     }
                     let digits = value.iter().map(|digit| u64::from(digit - b'0'));
-                    facts.length = Some(digits.fold(0, |sum, digit| sum * 10 + digit));
+                    let length = digits.fold(0, |sum, digit| sum * 10 + digit);
+                    if facts.length.is_some_and(|known| known != length) {
+                        return Err(EncodeError::Framing);
+                    }
+                    facts.length = Some(length);
                 }
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                     facts.transfer_encoding = true;
                 }
                 _ => {}
             }
+        }
+        if facts.length.is_some() && facts.transfer_encoding {
+            return Err(EncodeError::Framing);
         }
         Ok(facts)
     }

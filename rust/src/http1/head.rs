@@ -10,8 +10,8 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use super::MAX_FIELDS;
 use super::error::Error;
-use super::{MAX_FIELDS, decoder::Limits};
 use crate::headers::{Headers, list_members};
 
 /// HTTP/1.0 or HTTP/1.1.
@@ -135,12 +135,14 @@ fn copy_fields(text: &[u8], fields: &[httparse::Header<'_>]) -> Headers {
     )
 }
 
-/// Where the empty line ends, if it is there. `from` is how far an earlier call has looked.
+/// Where the empty line ends, if it is there. `from` is how far an earlier call has looked, `limit`
+/// how long the section may be: what stands behind makes no difference, however it comes in.
 ///
 /// # Errors
-/// [`Error::BareLineFeed`] for a line that does not end in CRLF.
-pub(super) fn find_end(input: &[u8], from: usize) -> Result<Option<usize>, Error> {
-    for offset in memchr::memchr_iter(b'\n', &input[from..]) {
+/// [`Error::BareLineFeed`] for a line that does not end in CRLF, [`Error::HeadTooLarge`].
+pub(super) fn find_end(input: &[u8], from: usize, limit: usize) -> Result<Option<usize>, Error> {
+    let within = &input[..input.len().min(limit)];
+    for offset in memchr::memchr_iter(b'\n', &within[from..]) {
         let end = from + offset;
         if end == 0 || input[end - 1] != b'\r' {
             return Err(Error::BareLineFeed);
@@ -148,6 +150,9 @@ pub(super) fn find_end(input: &[u8], from: usize) -> Result<Option<usize>, Error
         if end == 1 || input[end - 2] == b'\n' {
             return Ok(Some(end + 1));
         }
+    }
+    if within.len() < input.len() {
+        return Err(Error::HeadTooLarge);
     }
     Ok(None)
 }
@@ -163,6 +168,37 @@ fn field_error(error: httparse::Error) -> Error {
     }
 }
 
+/// What is wrong with a request that `httparse` refused: it takes most malformed request lines for
+/// unknown versions, and a line end that is none in the request line for one in a field.
+fn request_error(error: httparse::Error, text: &[u8]) -> Error {
+    let mut words = first_line(text).split(|&byte| byte == b' ').skip(2);
+    let version = words.next().filter(|_| words.next().is_none());
+    match (error, version.is_some_and(is_version)) {
+        (httparse::Error::Version | httparse::Error::NewLine, false) => Error::StartLine,
+        _ => field_error(error),
+    }
+}
+
+/// What is wrong with a response that `httparse` refused.
+fn response_error(error: httparse::Error, text: &[u8]) -> Error {
+    match (error, first_line(text).split(|&byte| byte == b' ').next()) {
+        (httparse::Error::Version, Some(b"HTTP/1.0" | b"HTTP/1.1")) => Error::StartLine,
+        (httparse::Error::Version, Some(version)) if !is_version(version) => Error::StartLine,
+        _ => field_error(error),
+    }
+}
+
+fn first_line(text: &[u8]) -> &[u8] {
+    let end = memchr::memmem::find(text, b"\r\n").unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether this is the name of a version, ours or another (RFC 9112 §2.3).
+const fn is_version(text: &[u8]) -> bool {
+    matches!(text, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
+}
+
 const fn version_of(minor: Option<u8>) -> Version {
     match minor {
         Some(0) => Version::Http10,
@@ -176,7 +212,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed
         .parse_with_uninit_headers(text, &mut buffer)
-        .map_err(field_error)?;
+        .map_err(|error| request_error(error, text))?;
     let (Some(method), Some(target), true) = (parsed.method, parsed.path, status.is_complete())
     else {
         return Err(Error::StartLine);
@@ -186,6 +222,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
     let form = target_form(method, target.as_bytes())?;
     match facts.hosts {
         0 if version == Version::Http11 => return Err(Error::HostMissing),
+        0 | 1 if facts.host_invalid => return Err(Error::HostInvalid),
         0 | 1 => {}
         _ => return Err(Error::HostRepeated),
     }
@@ -207,7 +244,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
         body,
         keep_alive: facts.keep_alive(version),
         expects_continue: facts.expects_continue && version == Version::Http11,
-        upgrade: facts.upgrade && version == Version::Http11,
+        upgrade: facts.upgrade && facts.protocols && version == Version::Http11,
     })
 }
 
@@ -217,8 +254,8 @@ pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> 
     let mut parsed = httparse::Response::new(&mut []);
     let complete = httparse::ParserConfig::default()
         .parse_response_with_uninit_headers(&mut parsed, text, &mut buffer)
-        .map_err(field_error)?;
-    let (Some(status), true) = (parsed.code, complete.is_complete()) else {
+        .map_err(|error| response_error(error, text))?;
+    let (Some(status @ 100..), true) = (parsed.code, complete.is_complete()) else {
         return Err(Error::StartLine);
     };
     let version = version_of(parsed.version);
@@ -273,10 +310,10 @@ fn target_form(method: &str, target: &[u8]) -> Result<Target, Error> {
     match target {
         b"*" if method == "OPTIONS" => Ok(Target::Asterisk),
         _ if method == "CONNECT" => {
-            if is_host(target) && target.contains(&b':') {
-                Ok(Target::Authority)
-            } else {
-                Err(Error::Target)
+            // RFC 9110 §9.3.6: there is no default port.
+            match split_authority(target) {
+                Some((_, Some([_, ..]))) => Ok(Target::Authority),
+                _ => Err(Error::Target),
             }
         }
         [b'/', ..] => Ok(Target::Origin),
@@ -297,23 +334,57 @@ fn absolute_form(target: &[u8]) -> Option<Target> {
         .position(|&byte| byte == b'/' || byte == b'?')
         .map_or(target.len(), |length| start + length);
     let authority = start..path;
-    (is_scheme && !authority.is_empty() && is_host(&target[authority.clone()]))
+    (is_scheme && split_authority(&target[authority.clone()]).is_some())
         .then_some(Target::Absolute { authority, path })
 }
 
-/// Whether these bytes can be `uri-host [":" port]` (RFC 3986 §3.2; no user information).
+/// Whether these bytes are a value of Host (RFC 9112 §3.2); it may be empty.
 fn is_host(text: &[u8]) -> bool {
-    text.iter().all(|&byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'%' | b'!' | b'$'
-            )
-            || matches!(
-                byte,
-                b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-            )
-    })
+    text.is_empty() || split_authority(text).is_some()
+}
+
+/// The host and the port of `uri-host [":" port]` (RFC 3986 §3.2; no user information), of which the
+/// port may be empty or missing.
+fn split_authority(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let end = match text {
+        [b'[', rest @ ..] => memchr::memchr(b']', rest)? + 2,
+        _ => memchr::memchr(b':', text).unwrap_or(text.len()),
+    };
+    let (host, rest) = text.split_at(end);
+    let is_name = match host {
+        [] => false,
+        [b'[', address @ .., b']'] => std::str::from_utf8(address)
+            .is_ok_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()),
+        _ => is_registered_name(host),
+    };
+    match rest {
+        _ if !is_name => None,
+        [] => Some((host, None)),
+        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => Some((host, Some(port))),
+        _ => None,
+    }
+}
+
+/// Whether these bytes are a name or an IPv4 address (RFC 3986 §3.2.2).
+fn is_registered_name(text: &[u8]) -> bool {
+    let mut escape = 0;
+    for &byte in text {
+        let fits = match byte {
+            _ if escape > 0 => byte.is_ascii_hexdigit(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' => true,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        escape = if byte == b'%' {
+            2_u8
+        } else {
+            escape.saturating_sub(1)
+        };
+    }
+    escape == 0
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -327,11 +398,13 @@ enum TransferEncoding {
 /// What the fields say about framing and the connection, found in one pass over them.
 struct Facts {
     hosts: usize,
+    host_invalid: bool,
     length: Option<u64>,
     transfer_encoding: TransferEncoding,
     close: bool,
     stay: bool,
     upgrade: bool,
+    protocols: bool,
     expects_continue: bool,
 }
 
@@ -339,11 +412,13 @@ impl Facts {
     fn collect(fields: &[httparse::Header<'_>]) -> Result<Self, Error> {
         let mut facts = Self {
             hosts: 0,
+            host_invalid: false,
             length: None,
             transfer_encoding: TransferEncoding::None,
             close: false,
             stay: false,
             upgrade: false,
+            protocols: false,
             expects_continue: false,
         };
         for field in fields {
@@ -352,10 +427,9 @@ impl Facts {
             match name.len() {
                 4 if name.eq_ignore_ascii_case(b"host") => {
                     facts.hosts += 1;
-                    if !is_host(field.value) {
-                        return Err(Error::HostInvalid);
-                    }
+                    facts.host_invalid |= !is_host(field.value);
                 }
+                7 if name.eq_ignore_ascii_case(b"upgrade") => facts.protocols = true,
                 6 if name.eq_ignore_ascii_case(b"expect") => {
                     facts.expects_continue |= field.value.eq_ignore_ascii_case(b"100-continue");
                 }
@@ -386,11 +460,12 @@ impl Facts {
     }
 
     fn add_transfer_encoding(&mut self, value: &[u8]) {
-        let mut seen = false;
-        for coding in list_members(value) {
-            seen = true;
+        // Empty members may be ignored (RFC 9110 §5.6.1.2), but other readers take them for a coding.
+        for coding in value.split(|&byte| byte == b',') {
+            let coding = crate::headers::trim_ows(coding);
             let chunked = coding.eq_ignore_ascii_case(b"chunked");
             self.transfer_encoding = match (self.transfer_encoding, chunked) {
+                _ if coding.is_empty() => TransferEncoding::Malformed,
                 (TransferEncoding::None, true) => TransferEncoding::Chunked,
                 (TransferEncoding::None | TransferEncoding::Unknown, _) => {
                     TransferEncoding::Unknown
@@ -398,9 +473,6 @@ impl Facts {
                 // chunked twice, or something behind it
                 _ => TransferEncoding::Malformed,
             };
-        }
-        if !seen {
-            self.transfer_encoding = TransferEncoding::Malformed;
         }
     }
 
@@ -417,15 +489,4 @@ fn decimal(text: &[u8]) -> Result<u64, Error> {
     Ok(text
         .iter()
         .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
-}
-
-/// Check an incomplete head against the limit.
-pub(super) fn check_size(input: &[u8], limits: &Limits) -> Result<(), Error> {
-    if input.len() <= limits.max_head_size {
-        return Ok(());
-    }
-    if memchr::memchr(b'\n', input).is_none() {
-        return Err(Error::TargetTooLong);
-    }
-    Err(Error::HeadTooLarge)
 }
