@@ -147,7 +147,7 @@ class Client:
 
 @dataclass
 class Server:
-    """A running HTTPServer; `call` runs a function in its event loop and returns its result."""
+    """A running HTTPServer in an event loop of its own."""
 
     http_server: HTTPServer
     loop: asyncio.AbstractEventLoop
@@ -181,7 +181,12 @@ class Server:
     def url(self, target: str) -> str:
         return f"http://{self.host}:{self.port}{target}"
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def call(self, function: Callable[..., Any] = int, *args: Any) -> Any:
+        """The function's result in the event loop, after all that it had to do before.
+
+        Without a function: wait for what comes behind a response, such as the log.
+        """
+
         async def run() -> Any:
             result = function(*args)
             return await result if asyncio.iscoroutine(result) else result
