@@ -15,7 +15,9 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{
+    PyException, PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyValueError,
+};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -518,6 +520,13 @@ impl ServerConnection {
 
     /// The application's callable or delegate raised.
     fn application_failed(slf: Slf<'_, '_>, error: &PyErr) -> PyResult<()> {
+        let py = slf.py();
+        if error.is_instance_of::<PySystemExit>(py)
+            || error.is_instance_of::<PyKeyboardInterrupt>(py)
+        {
+            // They are for whoever runs the event loop.
+            return Err(error.clone_ref(py));
+        }
         let can_answer = slf.borrow().exchange && slf.borrow().encoder.expects_head();
         slf.borrow_mut().encoder.close_after();
         slf.call_method1(

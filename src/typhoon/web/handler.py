@@ -160,9 +160,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
             gen_log.error("Cannot send error response after headers written")
             if not self._finished:
                 # The client has to see that the response is not whole.
-                self.request.connection.abort()
-                self._finished = True
-                self.on_finish()
+                self._abandon()
             return
         self.clear()
         reason = kwargs.get("reason")
@@ -217,10 +215,22 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         request = self.request
         return f"{request.method} {request.uri} ({request.remote_ip})"
 
+    def _abandon(self) -> None:
+        """End the request without the rest of its response."""
+        self.request.connection.abort()
+        self._finished = True
+        self._log()
+        self.on_finish()
+
     def _handle_request_exception(self, error: BaseException) -> None:
         if isinstance(error, Finish):
             if not self._finished:
                 self.finish(*error.args)
+            return
+        if isinstance(error, StreamClosedError) and self.request.connection.transport is None:
+            # The client has gone in the middle of its response: that is its right.
+            if not self._finished:
+                self._abandon()
             return
         if isinstance(error, HTTPInputError):
             # A part of the request that was decoded only now is malformed.

@@ -193,8 +193,8 @@ class ResponseMixin:
             connection.respond(self._status_code, self._reason, self._headers, self._write_buffer)
             # Not before: what cannot be sent as it is becomes an error page.
             self._headers_written = True
-        self._log()
         self._finished = True
+        self._log()
         self.on_finish()
         return connection.drained()
 
