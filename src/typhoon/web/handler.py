@@ -222,12 +222,15 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         self._log()
         self.on_finish()
 
+    def _client_has_gone(self) -> bool:
+        return getattr(self.request.connection, "transport", self) is None
+
     def _handle_request_exception(self, error: BaseException) -> None:
         if isinstance(error, Finish):
             if not self._finished:
                 self.finish(*error.args)
             return
-        if isinstance(error, StreamClosedError) and self.request.connection.transport is None:
+        if isinstance(error, StreamClosedError) and self._client_has_gone():
             # The client has gone in the middle of its response: that is its right.
             if not self._finished:
                 self._abandon()
