@@ -47,7 +47,7 @@ class Client:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.socket.settimeout(TIMEOUT)
-        self.unread = b""
+        self.unread = bytearray()
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -94,38 +94,39 @@ class Client:
         return answer
 
     def _read_chunked(self) -> bytes:
-        body = b""
+        body = bytearray()
         while size := int(self.read_until(b"\r\n"), 16):
             body += self.read_exactly(size)
             assert self.read_exactly(2) == b"\r\n"
         assert self.read_until(b"\r\n") == b"\r\n", "trailers"
-        return body
+        return bytes(body)
 
     def read_until(self, delimiter: bytes) -> bytes:
         while (end := self.unread.find(delimiter)) < 0:
             self._receive()
-        end += len(delimiter)
-        data, self.unread = self.unread[:end], self.unread[end:]
-        return data
+        return self._take(end + len(delimiter))
 
     def read_exactly(self, count: int) -> bytes:
         while len(self.unread) < count:
             self._receive()
-        data, self.unread = self.unread[:count], self.unread[count:]
-        return data
+        return self._take(count)
 
     def read_all(self) -> bytes:
         """Everything until the server closes the connection."""
         with contextlib.suppress(EOFError):
             while True:
                 self._receive()
-        data, self.unread = self.unread, b""
+        return self._take(len(self.unread))
+
+    def _take(self, count: int) -> bytes:
+        data = bytes(self.unread[:count])
+        del self.unread[:count]
         return data
 
     def _receive(self) -> None:
         data = self.socket.recv(1 << 16)
         if not data:
-            raise EOFError(f"the server closed the connection after {self.unread!r}")
+            raise EOFError(f"the server closed the connection after {bytes(self.unread)!r}")
         self.unread += data
 
     def is_closed(self) -> bool:
@@ -147,7 +148,7 @@ class Client:
 
 @dataclass
 class Server:
-    """A running HTTPServer; `call` runs a function in its event loop and returns its result."""
+    """A running HTTPServer in an event loop of its own."""
 
     http_server: HTTPServer
     loop: asyncio.AbstractEventLoop
@@ -181,7 +182,12 @@ class Server:
     def url(self, target: str) -> str:
         return f"http://{self.host}:{self.port}{target}"
 
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+    def call(self, function: Callable[..., Any] = int, *args: Any) -> Any:
+        """The function's result in the event loop, after all that it had to do before.
+
+        Without a function: wait for what comes behind a response, such as the log.
+        """
+
         async def run() -> Any:
             result = function(*args)
             return await result if asyncio.iscoroutine(result) else result

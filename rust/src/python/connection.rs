@@ -15,7 +15,9 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{
+    PyException, PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyValueError,
+};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -518,6 +520,13 @@ impl ServerConnection {
 
     /// The application's callable or delegate raised.
     fn application_failed(slf: Slf<'_, '_>, error: &PyErr) -> PyResult<()> {
+        let py = slf.py();
+        if error.is_instance_of::<PySystemExit>(py)
+            || error.is_instance_of::<PyKeyboardInterrupt>(py)
+        {
+            // They are for whoever runs the event loop.
+            return Err(error.clone_ref(py));
+        }
         let can_answer = slf.borrow().exchange && slf.borrow().encoder.expects_head();
         slf.borrow_mut().encoder.close_after();
         slf.call_method1(
@@ -525,6 +534,15 @@ impl ServerConnection {
             (error.value(slf.py()), can_answer),
         )?;
         Ok(())
+    }
+
+    /// Tell a delegate that the rest of its message will not come.
+    fn close_sink(slf: Slf<'_, '_>, sink: &Py<PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        match sink.call_method0(py, intern!(py, "on_connection_close")) {
+            Ok(_) => Ok(()),
+            Err(error) => Self::application_failed(slf, &error),
+        }
     }
 
     /// Tell whoever works on the request that the client has gone.
@@ -550,20 +568,24 @@ impl ServerConnection {
 
     /// The response is complete.
     fn end_exchange(slf: Slf<'_, '_>) -> PyResult<()> {
-        let (ready, deaf, pumping, unread) = {
+        let (sink, ready, deaf, pumping, unread) = {
             let mut this = slf.borrow_mut();
             this.exchange = false;
             this.request = None;
-            this.sink = None;
             this.close_callback = None;
             this.body = Vec::new();
+            let sink = this.sink.take();
             (
+                sink.filter(|_| this.body_pending),
                 this.decoder.is_done(),
                 this.deaf,
                 this.pumping,
                 this.unread.len(),
             )
         };
+        if let Some(sink) = sink {
+            Self::close_sink(slf, &sink)?;
+        }
         if deaf {
             return Self::linger(slf);
         }
@@ -875,6 +897,9 @@ impl ServerConnection {
         let mut out = Vec::with_capacity(512 + chunk.map_or(0, <[u8]>::len));
         {
             let mut this = slf.borrow_mut();
+            if this.is_gone() {
+                return Ok(());
+            }
             let reason = to_latin1(reason)?;
             this.encoder
                 .response(&mut out, status, &reason, &headers.borrow().inner)?;
@@ -946,7 +971,13 @@ impl ServerConnection {
 
     /// Call this when the client closes before the response is complete; None forgets it.
     fn set_close_callback(&mut self, callback: Option<Py<PyAny>>) {
-        self.close_callback = callback;
+        self.close_callback = callback.filter(|_| self.exchange);
+    }
+
+    /// The application has raised this somewhere else than in a call from here.
+    #[pyo3(name = "_failed")]
+    fn failed(slf: &Bound<'_, Self>, error: Bound<'_, PyAny>) -> PyResult<()> {
+        Self::application_failed(slf, &PyErr::from_value(error))
     }
 
     /// Allow this request's body so many bytes, and those after it.

@@ -1,7 +1,8 @@
 """What a connection needs of the event loop; HTTP itself is the native core's."""
 
 import asyncio
-from collections.abc import Awaitable
+import functools
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from typhoon import _core
@@ -90,16 +91,22 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     # Backpressure of the application.
 
-    def hold(self, awaitable: Awaitable[Any]) -> None:
-        """Receive no more of the request's body until this is done."""
+    def hold(self, awaitable: Awaitable[Any], then: Callable[[], Any] | None = None) -> None:
+        """Receive no more of the request's body until this is done; go on with `then`."""
         self._set_held(True)
         self._held_by = asyncio.ensure_future(awaitable, loop=self._server._loop)
-        self._held_by.add_done_callback(self._release)
+        self._held_by.add_done_callback(functools.partial(self._release, then))
 
-    def _release(self, future: "asyncio.Future[Any]") -> None:
+    def _release(self, then: Callable[[], Any] | None, future: "asyncio.Future[Any]") -> None:
         self._held_by = None
-        if not future.cancelled() and (error := future.exception()) is not None:
-            self._application_failed(error, self.is_busy)
+        try:
+            future.result()
+            if then is not None:
+                then()
+        except asyncio.CancelledError:
+            self.abort()
+        except Exception as error:
+            self._failed(error)
         self._set_held(False)
 
     # The client.

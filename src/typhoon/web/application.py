@@ -7,6 +7,7 @@ from typing import Any
 
 from typhoon import httputil
 from typhoon.httpserver import HTTPServer
+from typhoon.iostream import StreamClosedError
 from typhoon.log import access_log
 from typhoon.routing import (
     AnyMatches,
@@ -47,7 +48,11 @@ class _HandlerRouter(ReversibleRuleRouter):
 
     def process_rule(self, rule: Rule) -> Rule:
         rule = super().process_rule(rule)
-        rule.is_handler = isinstance(rule.target, type) and issubclass(rule.target, RequestHandler)
+        rule.is_handler = (
+            isinstance(rule.target, type)
+            and issubclass(rule.target, RequestHandler)
+            and not rule.target._stream_request_body
+        )
         return rule
 
     def _nested_router(self, rules: _RuleList) -> RuleRouter:
@@ -189,7 +194,11 @@ class Application(ReversibleRouter):
         """Let the right handler answer a complete request."""
         match = self.wildcard_router._match(request) if self._is_plain else None
         if match is None or not match[0].is_handler:
-            self.find_handler(request).finish()
+            delegate, waiting = self._delegate(request)
+            if waiting is None:
+                delegate.finish()
+            else:
+                request.connection.hold(waiting, delegate.finish)
             return
         rule, params = match
         handler = rule.target(self, request, **rule.target_kwargs)
@@ -205,14 +214,20 @@ class Application(ReversibleRouter):
     ) -> httputil.HTTPMessageDelegate | None:
         """Who takes the body of this request in pieces; None if it is wanted whole."""
         match = self.wildcard_router._match(request) if self._is_plain else None
-        if match is not None and match[0].is_handler and not match[0].target._stream_request_body:
+        if match is not None and match[0].is_handler:
             return None
-        delegate = self.find_handler(request)
-        start_line = httputil.RequestStartLine(request.method, request.uri, request.version)
-        waiting = delegate.headers_received(start_line, request.headers)
+        delegate, waiting = self._delegate(request)
         if waiting is not None:
             request.connection.hold(waiting)
         return delegate
+
+    def _delegate(
+        self, request: httputil.HTTPServerRequest
+    ) -> tuple[httputil.HTTPMessageDelegate, Awaitable[None] | None]:
+        """The delegate that answers this request, told of its head, and what that waits for."""
+        delegate = self.find_handler(request)
+        start_line = httputil.RequestStartLine(request.method, request.uri, request.version)
+        return delegate, delegate.headers_received(start_line, request.headers)
 
     # The way of a request through routers.
 
@@ -281,9 +296,21 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         if not self.stream_request_body:
             self.chunks.append(chunk)
             return None
-        if self.handler is None or self.handler._finished:
+        handler = self.handler
+        if handler is None or handler._finished:
             return None
-        return self.handler.data_received(chunk)
+        try:
+            waiting = handler.data_received(chunk)
+        except Exception as error:
+            handler._handle_request_exception(error)
+            return None
+        return waiting and self._receive(handler, waiting)
+
+    async def _receive(self, handler: RequestHandler, waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        except Exception as error:
+            handler._handle_request_exception(error)
 
     def finish(self) -> None:
         if self.stream_request_body:
@@ -295,10 +322,11 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         self.execute()
 
     def on_connection_close(self) -> None:
-        if self.handler is not None:
-            self.handler._on_connection_close()
-        else:
-            self.chunks.clear()
+        # The handler hears of it from the connection itself.
+        self.chunks.clear()
+        if self.stream_request_body and not self.request._body_future.done():
+            self.request._body_future.set_exception(StreamClosedError())
+            self.request._body_future.exception()
 
     def execute(self) -> Awaitable[None] | None:
         """Run the handler. A handler that streams gives what its body has to wait for."""
@@ -308,4 +336,6 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         if self.stream_request_body:
             handler._prepared_future = asyncio.get_running_loop().create_future()
         handler._run(self.path_args, self.path_kwargs)
+        if handler._finished:
+            handler._let_body_come()
         return handler._prepared_future

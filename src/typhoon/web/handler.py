@@ -160,9 +160,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
             gen_log.error("Cannot send error response after headers written")
             if not self._finished:
                 # The client has to see that the response is not whole.
-                self.request.connection.abort()
-                self._finished = True
-                self.on_finish()
+                self._abandon()
             return
         self.clear()
         reason = kwargs.get("reason")
@@ -217,10 +215,25 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         request = self.request
         return f"{request.method} {request.uri} ({request.remote_ip})"
 
+    def _abandon(self) -> None:
+        """End the request without the rest of its response."""
+        self.request.connection.abort()
+        self._finished = True
+        self._log()
+        self.on_finish()
+
+    def _client_has_gone(self) -> bool:
+        return getattr(self.request.connection, "transport", self) is None
+
     def _handle_request_exception(self, error: BaseException) -> None:
         if isinstance(error, Finish):
             if not self._finished:
                 self.finish(*error.args)
+            return
+        if isinstance(error, StreamClosedError) and self._client_has_gone():
+            # The client has gone in the middle of its response: that is its right.
+            if not self._finished:
+                self._abandon()
             return
         if isinstance(error, HTTPInputError):
             # A part of the request that was decoded only now is malformed.
@@ -261,12 +274,18 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
 
     def _task_over(self) -> None:
         """Called by the coroutine itself: a callback of the task would cost each request a turn."""
+        self._let_body_come()
         if self._task is not None:
             self.application._tasks.discard(self._task)
             self._task = None
         if not self._finished and self._auto_finish:
             # Cancelled, or worse: the client shall not wait for what will never come.
             self.request.connection.abort()
+
+    def _let_body_come(self) -> None:
+        """A streamed body waits for `prepare`."""
+        if self._prepared_future is not None and not self._prepared_future.done():
+            self._prepared_future.set_result(None)
 
     def _begin(
         self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]
@@ -282,10 +301,12 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
                     name: self._decode_group(group, name) for name, group in path_kwargs.items()
                 }
             prepared = self.prepare()
-            if prepared is not None or self._stream_request_body:
+            if prepared is not None:
                 return self._continue(prepared)
             if self._finished:
                 return None
+            if self._stream_request_body:
+                return self._continue(None)
             result = self._method(method)(*self.path_args, **self.path_kwargs)
             if result is not None:
                 return self._conclude(result)
@@ -309,14 +330,15 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         try:
             if prepared is not None:
                 await prepared
-            if self._prepared_future is not None and not self._prepared_future.done():
-                self._prepared_future.set_result(None)
+            self._let_body_come()
             if self._finished:
                 return
             if self._stream_request_body:
                 try:
                     await self.request._body_future
                 except StreamClosedError:
+                    # Nobody waits for a response any more, or has got one already.
+                    self._finished = True
                     return
             method = self._method(self.request.method)
             result = method(*self.path_args, **self.path_kwargs)
@@ -327,8 +349,6 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         except Exception as error:
             self._handle_request_exception(error)
         finally:
-            if self._prepared_future is not None and not self._prepared_future.done():
-                self._prepared_future.set_result(None)
             self._task_over()
 
     async def _conclude(self, result: Awaitable[None]) -> None:
@@ -353,11 +373,6 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
 
     def _on_connection_close(self) -> None:
         """The client has gone."""
-        if self._stream_request_body:
-            body = self.request._body_future
-            if not body.done():
-                body.set_exception(StreamClosedError())
-                body.exception()
         self.on_connection_close()
         if self.cancel_on_disconnect and self._task is not None:
             self._task.cancel()

@@ -151,14 +151,15 @@ class ResponseMixin:
             for transform in self._transforms:
                 chunk = transform.transform_chunk(chunk, include_footers)
             return connection.write(b"" if head else chunk)
-        self._headers_written = True
         for transform in self._transforms:
             self._status_code, self._headers, chunk = transform.transform_first_chunk(
                 self._status_code, self._headers, chunk, include_footers
             )
         self._add_cookies()
         start_line = ResponseStartLine("", self._status_code, self._reason)
-        return connection.write_headers(start_line, self._headers, b"" if head else chunk)
+        written = connection.write_headers(start_line, self._headers, b"" if head else chunk)
+        self._headers_written = True
+        return written
 
     def _add_cookies(self) -> None:
         for morsel in (self._new_cookies or {}).values():
@@ -189,12 +190,11 @@ class ResponseMixin:
                 self._transform_whole()
             if self._new_cookies is not None:
                 self._add_cookies()
+            connection.respond(self._status_code, self._reason, self._headers, self._write_buffer)
+            # Not before: what cannot be sent as it is becomes an error page.
             self._headers_written = True
-            connection.respond(
-                self._status_code, self._reason, self._headers, self._write_buffer
-            )
-        self._log()
         self._finished = True
+        self._log()
         self.on_finish()
         return connection.drained()
 
