@@ -8,6 +8,8 @@
 #[forbid(unsafe_code)]
 pub mod escape;
 #[forbid(unsafe_code)]
+pub mod etag;
+#[forbid(unsafe_code)]
 pub mod forms;
 #[forbid(unsafe_code)]
 pub mod headers;

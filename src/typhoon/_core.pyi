@@ -1,7 +1,7 @@
 """The typed face of the native core (`rust/src/python`)."""
 
 import asyncio
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from typing import Any, Self
 
 __version__: str
@@ -57,9 +57,6 @@ def parse_multipart(
     `max_part_header_size` bytes of header fields in one of them.
     """
 
-def entity_tag(chunks: list[bytes], /) -> str:
-    """A strong entity tag for the content that these pieces make, in its quotes."""
-
 class HTTPInputError(ValueError):
     """A message from the network, or a part of one, is malformed."""
 
@@ -84,11 +81,8 @@ class HTTPHeaders(MutableMapping[str, str]):
     def copy(self) -> Self: ...
     def __copy__(self) -> Self: ...
 
-class DefaultHeaders:
-    """Makes the headers that every response begins with, the Date among them."""
-
-    def __init__(self, fields: list[tuple[str, str]]) -> None: ...
-    def __call__(self) -> HTTPHeaders: ...
+def set_default_headers(fields: list[tuple[str, str]], /) -> None:
+    """Set the headers that every response begins with, as (name, value) pairs."""
 
 class HTTPServerRequest:
     """A single HTTP request. Attributes are decoded when they are first read, and can be set."""
@@ -184,3 +178,41 @@ class ServerConnection:
     def _failed(self, error: BaseException) -> None: ...
     def _detach(self) -> bytes: ...
     def _data_elsewhere(self, length: int) -> bool: ...
+
+class Responder:
+    """Makes a response, and runs a handler. The base of `typhoon.web.RequestHandler`."""
+
+    application: Any
+    request: HTTPServerRequest
+    path_args: list[str | None]
+    path_kwargs: dict[str, str | None]
+    _headers: HTTPHeaders
+    _write_buffer: list[bytes]
+    _status_code: int
+    _reason: str
+    _transforms: Any
+    _new_cookies: Any
+    _headers_written: bool
+    _finished: bool
+    _auto_finish: bool
+
+    def __init__(self, application: Any, request: HTTPServerRequest, **kwargs: Any) -> None: ...
+    def clear(self) -> None: ...
+    def write(self, chunk: str | bytes | dict[Any, Any]) -> None: ...
+    def finish(
+        self, chunk: str | bytes | dict[Any, Any] | None = None
+    ) -> asyncio.Future[None]: ...
+    def compute_etag(self) -> str | None: ...
+    def set_etag_header(self) -> None: ...
+    def check_etag_header(self) -> bool: ...
+    def _run(
+        self, path_args: Sequence[bytes | None], path_kwargs: dict[str, bytes | None], /
+    ) -> None: ...
+    def _begin(
+        self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any], /
+    ) -> Coroutine[Any, Any, None] | None: ...
+    def _call_method(self) -> Awaitable[None] | None: ...
+    def _log(self) -> None: ...
+
+def set_handler_class(handler_class: type[Responder], /) -> None:
+    """Say which class the hooks belong to, before any of them has been replaced."""

@@ -23,6 +23,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
+use super::errors::exception;
 use super::headers::PyHeaders;
 use super::request::Request;
 use super::text::to_latin1;
@@ -192,6 +193,15 @@ pub struct ServerConnection {
     deaf: bool,
 }
 
+/// Why the pump has stopped.
+enum Pumped {
+    /// There is nothing to go on with for now.
+    All,
+    /// A request has come whole that offers to take the connection over: complete it once what
+    /// is behind it lies where `_detach` finds it.
+    Upgrade,
+}
+
 type Slf<'a, 'py> = &'a Bound<'py, ServerConnection>;
 
 impl ServerConnection {
@@ -236,14 +246,15 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// Work through `input` as far as it goes; how much of it is done with.
-    fn pump(slf: Slf<'_, '_>, input: &[u8]) -> PyResult<usize> {
+    /// Work through `input` as far as it goes; how much of it is done with, and why it ends there.
+    fn pump(slf: Slf<'_, '_>, input: &[u8]) -> PyResult<(usize, Pumped)> {
         let mut position = 0;
         loop {
             let decoded = {
                 let mut this = slf.borrow_mut();
                 if this.is_blocked() {
-                    return Ok(if this.deaf { input.len() } else { position });
+                    let done = if this.deaf { input.len() } else { position };
+                    return Ok((done, Pumped::All));
                 }
                 // A sink gets no more at a time than it has asked for.
                 let end = match &this.sink {
@@ -263,69 +274,60 @@ impl ServerConnection {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     Self::fail(slf, error)?;
-                    return Ok(input.len());
+                    return Ok((input.len(), Pumped::All));
                 }
             };
             position += consumed;
             match event {
                 Event::NeedMore => {
                     Self::wait_for_more(slf, input.len() > position)?;
-                    return Ok(position);
+                    return Ok((position, Pumped::All));
                 }
                 Event::Head(head) => Self::begin(slf, head)?,
                 Event::Data(data) => Self::receive(slf, data)?,
-                Event::End(_) => {
-                    if slf.borrow().upgrade {
-                        // The bytes behind belong to whoever takes the connection over.
-                        slf.borrow_mut().unread.buffer = input[position..].to_vec();
-                        position = input.len();
-                    }
-                    Self::complete(slf)?;
-                }
+                // The bytes behind belong to whoever takes the connection over.
+                Event::End(_) if slf.borrow().upgrade => return Ok((position, Pumped::Upgrade)),
+                Event::End(_) => Self::complete(slf)?,
             }
         }
     }
 
     /// Work through new data and what was left over before it.
-    fn feed(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
-        let mut unread = {
-            let mut this = slf.borrow_mut();
-            this.pumping = true;
-            std::mem::take(&mut this.unread)
-        };
-        let result = if unread.len() == 0 {
-            Self::pump(slf, data).map(|consumed| {
-                if consumed < data.len() {
-                    unread = Unread {
-                        buffer: data[consumed..].to_vec(),
-                        start: 0,
-                    };
-                }
-            })
-        } else {
-            unread.buffer.extend_from_slice(data);
-            Self::pump(slf, &unread.buffer[unread.start..]).map(|consumed| unread.consume(consumed))
-        };
-        let (again, overfull) = {
-            let mut this = slf.borrow_mut();
-            this.pumping = false;
+    fn feed(slf: Slf<'_, '_>, mut data: &[u8]) -> PyResult<()> {
+        loop {
+            let mut unread = {
+                let mut this = slf.borrow_mut();
+                this.pumping = true;
+                std::mem::take(&mut this.unread)
+            };
+            let pumped = if unread.len() == 0 {
+                Self::pump(slf, data).inspect(|&(consumed, _)| {
+                    if consumed < data.len() {
+                        unread.buffer = data[consumed..].to_vec();
+                    }
+                })
+            } else {
+                unread.buffer.extend_from_slice(data);
+                Self::pump(slf, &unread.buffer[unread.start..])
+                    .inspect(|&(consumed, _)| unread.consume(consumed))
+            };
             if unread.len() > 0 {
-                this.unread = unread;
+                slf.borrow_mut().unread = unread;
             }
-            let waiting = this.unread.len();
-            (
-                waiting > 0 && this.upgrade && !this.is_blocked(),
-                waiting > UNREAD_LIMIT,
-            )
-        };
-        result?;
-        if again {
-            Self::feed(slf, b"")?;
-        }
-        if overfull {
-            Self::pause_reading(slf)
-        } else {
-            Ok(())
+            let completed = match pumped {
+                Ok((_, Pumped::Upgrade)) => Self::complete(slf).map(|()| true),
+                Ok((_, Pumped::All)) => Ok(false),
+                Err(error) => Err(error),
+            };
+            slf.borrow_mut().pumping = false;
+            if completed? && !slf.borrow().is_blocked() {
+                data = b"";
+                continue;
+            }
+            if slf.borrow().unread.len() > UNREAD_LIMIT {
+                Self::pause_reading(slf)?;
+            }
+            return Ok(());
         }
     }
 
@@ -531,7 +533,7 @@ impl ServerConnection {
         slf.borrow_mut().encoder.close_after();
         slf.call_method1(
             intern!(slf.py(), "_application_failed"),
-            (error.value(slf.py()), can_answer),
+            (exception(slf.py(), error)?, can_answer),
         )?;
         Ok(())
     }
@@ -561,7 +563,10 @@ impl ServerConnection {
             }),
         ];
         for error in results.into_iter().flatten().filter_map(Result::err) {
-            slf.call_method1(intern!(py, "_application_failed"), (error.value(py), false))?;
+            slf.call_method1(
+                intern!(py, "_application_failed"),
+                (exception(py, &error)?, false),
+            )?;
         }
         Ok(())
     }
@@ -821,7 +826,7 @@ impl ServerConnection {
     }
 
     /// Send a whole response: head, body and end. `headers` gets a Content-Length if it has none.
-    fn respond(
+    pub fn respond(
         slf: &Bound<'_, Self>,
         status: u16,
         reason: &Bound<'_, PyString>,

@@ -1,4 +1,4 @@
-//! Hashes of content.
+//! Entity tags for content.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -8,8 +8,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 ///
 /// It is the same in every process and version. It is no protection against content that was made
 /// to have the same tag.
-#[pyfunction]
-fn entity_tag(chunks: &Bound<'_, PyList>) -> PyResult<String> {
+pub fn tag_of(chunks: &Bound<'_, PyList>) -> PyResult<String> {
     let hash = match chunks.len() {
         1 => xxh3_128(chunks.get_item(0)?.cast::<PyBytes>()?.as_bytes()),
         _ => {
@@ -21,8 +20,4 @@ fn entity_tag(chunks: &Bound<'_, PyList>) -> PyResult<String> {
         }
     };
     Ok(format!("\"{hash:032x}\""))
-}
-
-pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(entity_tag, module)?)
 }

@@ -1,5 +1,6 @@
 //! `HTTPHeaders`: [`Headers`] as a Python `MutableMapping`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::create_exception;
@@ -413,47 +414,58 @@ impl PyHeaders {
     }
 }
 
-/// Makes the headers that every response begins with, the Date among them (RFC 9110 §6.6.1).
-#[pyclass(module = "typhoon._core")]
+/// The headers that every response begins with, the Date among them (RFC 9110 §6.6.1).
 pub struct DefaultHeaders {
     template: Headers,
     second: u64,
 }
 
-#[pymethods]
-impl DefaultHeaders {
-    /// `fields` are (name, value) pairs; the Date is added to them.
-    #[new]
-    fn new(fields: Vec<(Bound<'_, PyString>, Bound<'_, PyString>)>) -> PyResult<Self> {
-        let mut template = Headers::new();
-        for (name, value) in &fields {
-            template.set(&to_latin1(name)?, &to_latin1(value)?)?;
-        }
-        Ok(Self {
-            template,
-            second: 0,
-        })
-    }
+static DEFAULT_HEADERS: Mutex<DefaultHeaders> = Mutex::new(DefaultHeaders {
+    template: Headers::new(),
+    second: 0,
+});
 
-    /// A new `HTTPHeaders` with them.
-    fn __call__(&mut self) -> PyHeaders {
+impl DefaultHeaders {
+    /// New headers for a response.
+    pub fn of_responses(py: Python<'_>) -> PyResult<Py<PyHeaders>> {
         let now = SystemTime::now();
         let second = now
             .duration_since(UNIX_EPOCH)
             .map_or(0, |elapsed| elapsed.as_secs());
-        if second != self.second {
-            self.second = second;
-            self.template
-                .set_checked(b"Date", httpdate::fmt_http_date(now).as_bytes());
-        }
-        PyHeaders {
-            inner: self.template.clone(),
-        }
+        let inner = {
+            let mut defaults = DEFAULT_HEADERS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if second != defaults.second {
+                defaults.second = second;
+                let date = httpdate::fmt_http_date(now);
+                defaults.template.set_checked(b"Date", date.as_bytes());
+            }
+            defaults.template.clone()
+        };
+        Py::new(py, PyHeaders { inner })
     }
+}
+
+/// Set the headers that every response begins with, as (name, value) pairs.
+#[pyfunction]
+fn set_default_headers(fields: Vec<(Bound<'_, PyString>, Bound<'_, PyString>)>) -> PyResult<()> {
+    let mut template = Headers::new();
+    for (name, value) in &fields {
+        template.set(&to_latin1(name)?, &to_latin1(value)?)?;
+    }
+    let mut defaults = DEFAULT_HEADERS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *defaults = DefaultHeaders {
+        template,
+        second: 0,
+    };
+    Ok(())
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("HTTPInputError", module.py().get_type::<HTTPInputError>())?;
-    module.add_class::<DefaultHeaders>()?;
+    module.add_function(wrap_pyfunction!(set_default_headers, module)?)?;
     module.add_class::<PyHeaders>()
 }

@@ -2,10 +2,13 @@
 
 mod connection;
 mod digest;
+mod errors;
 mod escape;
 mod forms;
 mod headers;
+mod hooks;
 mod request;
+mod responder;
 mod routes;
 mod text;
 
@@ -14,11 +17,12 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    digest::register(module)?;
     escape::register(module)?;
     forms::register(module)?;
     headers::register(module)?;
     request::register(module)?;
     connection::register(module)?;
+    hooks::register(module)?;
+    responder::register(module)?;
     module.add_class::<routes::RouteTable>()
 }

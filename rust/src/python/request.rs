@@ -677,7 +677,7 @@ impl Request {
     }
 
     /// A header's value or None, without making an object of all the headers for it.
-    fn _header<'py>(
+    pub fn _header<'py>(
         &self,
         py: Python<'py>,
         name: &Bound<'py, PyString>,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typhoon import _core
 from typhoon.escape import utf8, xhtml_escape
 from typhoon.httputil import HTTPInputError, HTTPServerRequest
 from typhoon.iostream import StreamClosedError
@@ -19,10 +20,6 @@ from typhoon.web.response import ResponseMixin
 if TYPE_CHECKING:
     from typhoon.web.application import Application
     from typhoon.web.transforms import OutputTransform
-
-_METHOD_NAMES = {
-    name: name.lower() for name in ("GET", "HEAD", "POST", "DELETE", "PATCH", "PUT", "OPTIONS")
-}
 
 
 class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
@@ -49,21 +46,9 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
     cancel_on_disconnect: ClassVar[bool] = False
     """Whether a coroutine of this handler is cancelled when the client goes away."""
 
-    path_args: list[Any] = []
-    path_kwargs: dict[str, Any] = {}
-
-    _auto_finish = True
     _stream_request_body: ClassVar[bool] = False
     _prepared_future: "asyncio.Future[None] | None" = None
     _task: "asyncio.Task[None] | None" = None
-
-    def __init__(
-        self, application: "Application", request: HTTPServerRequest, **kwargs: Any
-    ) -> None:
-        self.application = application
-        self.request = request
-        self.clear()
-        self.initialize(**kwargs)
 
     def _initialize(self) -> None:
         pass
@@ -250,23 +235,20 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
 
     # How a handler is run.
 
-    def _run(self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]) -> None:
-        """Handle the request: at once as far as it goes, the rest in a task."""
-        if type(self)._execute is _execute:
-            waiting = self._begin(path_args, path_kwargs)
-        else:
-            # Replaced or overridden, by instrumentation for instance: then all goes through it.
-            transforms = [make(self.request) for make in self.application.transforms]
-            execution = self._execute(transforms, *path_args, **path_kwargs)
-            waiting = self._conclude(execution)
-        if waiting is not None:
-            self._wait_for(waiting)
-        elif not self._finished:
-            self.request.connection.set_close_callback(self._on_connection_close)
+    def _run_replaced(
+        self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, None]:
+        """Handle the request through `_execute`, which instrumentation or a subclass replaces."""
+        transforms = [make(self.request) for make in self.application.transforms]
+        return self._conclude(self._execute(transforms, *path_args, **path_kwargs))
+
+    def _watch_client(self) -> None:
+        """Hear of it if the client goes away before the response is complete."""
+        self.request.connection.set_close_callback(self._on_connection_close)
 
     def _wait_for(self, waiting: Coroutine[Any, Any, None]) -> None:
         """Go on in a task, which the application holds until the coroutine says that it is over."""
-        self.request.connection.set_close_callback(self._on_connection_close)
+        self._watch_client()
         task = _start(waiting)
         if not task.done():
             self._task = task
@@ -287,44 +269,6 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         if self._prepared_future is not None and not self._prepared_future.done():
             self._prepared_future.set_result(None)
 
-    def _begin(
-        self, path_args: Sequence[bytes | None], path_kwargs: dict[str, Any]
-    ) -> Coroutine[Any, Any, None] | None:
-        """Go as far as possible without waiting. What is returned has still to be awaited."""
-        try:
-            method = self.request.method
-            if method not in self.SUPPORTED_METHODS:
-                raise HTTPError(405)
-            if path_args or path_kwargs:
-                self.path_args = [self._decode_group(group) for group in path_args]
-                self.path_kwargs = {
-                    name: self._decode_group(group, name) for name, group in path_kwargs.items()
-                }
-            prepared = self.prepare()
-            if prepared is not None:
-                return self._continue(prepared)
-            if self._finished:
-                return None
-            if self._stream_request_body:
-                return self._continue(None)
-            result = self._method(method)(*self.path_args, **self.path_kwargs)
-            if result is not None:
-                return self._conclude(result)
-            if self._auto_finish and not self._finished:
-                self.finish()
-        except Exception as error:
-            self._handle_request_exception(error)
-        return None
-
-    def _decode_group(self, group: bytes | None, name: str | None = None) -> str | None:
-        return None if group is None else self.decode_argument(group, name=name)
-
-    def _method(self, name: str) -> Callable[..., Awaitable[None] | None]:
-        method: Callable[..., Awaitable[None] | None] = getattr(
-            self, _METHOD_NAMES.get(name) or name.lower()
-        )
-        return method
-
     async def _continue(self, prepared: Awaitable[None] | None) -> None:
         """Everything from `prepare` on, for handlers that wait for it or for the body."""
         try:
@@ -340,8 +284,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
                     # Nobody waits for a response any more, or has got one already.
                     self._finished = True
                     return
-            method = self._method(self.request.method)
-            result = method(*self.path_args, **self.path_kwargs)
+            result = self._call_method()
             if result is not None:
                 await result
             if self._auto_finish and not self._finished:
@@ -378,7 +321,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
             self._task.cancel()
 
 
-_execute = RequestHandler._execute
+_core.set_handler_class(RequestHandler)
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

@@ -25,42 +25,20 @@ if TYPE_CHECKING:
 
 HeaderValue = str | bytes | int | datetime.datetime
 
-_default_headers = _core.DefaultHeaders(
+_core.set_default_headers(
     [
         ("Server", f"TyphoonServer/{__version__}"),
         ("Content-Type", "text/html; charset=UTF-8"),
     ]
 )
 
-_ETAGS = re.compile(r'\*|(?:W/)?"[^"]*"')
 
-
-class ResponseMixin:
+class ResponseMixin(_core.Responder):
     """How a handler makes its response.
 
     What is written is held back until `flush` or `finish`, so that headers and status can still
     be changed, and so that a small response goes out whole.
     """
-
-    application: "Application"
-    request: "HTTPServerRequest"
-
-    _headers: HTTPHeaders
-    _write_buffer: list[bytes]
-    _new_cookies: "SimpleCookie | None"
-    _transforms: "Sequence[OutputTransform]" = ()
-    _status_code = 200
-    _reason = "OK"
-    _headers_written = False
-    _finished = False
-
-    def clear(self) -> None:
-        """Forget all headers and content of this response so far."""
-        self._headers = _default_headers()
-        self.set_default_headers()
-        self._write_buffer = []
-        self._status_code = 200
-        self._reason = "OK"
 
     def set_default_headers(self) -> None:
         """Override to set headers on every response, those of errors too."""
@@ -115,28 +93,18 @@ class ResponseMixin:
                 return str(value)
         raise TypeError(f"Unsupported header value {value!r}")
 
-    def write(self, chunk: str | bytes | dict[Any, Any]) -> None:
-        """Add to the body. A dict is sent as JSON, and sets the Content-Type.
-
-        Lists are refused: older browsers let other sites read a JSON array.
-        """
-        if self._finished:
-            raise RuntimeError("Cannot write() after finish()")
-        if type(chunk) is bytes:
-            self._write_buffer.append(chunk)
-        elif isinstance(chunk, str):
-            self._write_buffer.append(chunk.encode())
-        elif isinstance(chunk, dict):
+    def _bytes_of(self, chunk: object) -> bytes:
+        """What `write` adds for anything but str and bytes."""
+        if isinstance(chunk, dict):
             self.set_header("Content-Type", "application/json; charset=UTF-8")
-            self._write_buffer.append(json_encode(chunk).encode())
-        elif isinstance(chunk, bytes | bytearray | memoryview):
-            self._write_buffer.append(bytes(chunk))
-        else:
-            message = "write() only accepts bytes, unicode, and dict objects"
-            if isinstance(chunk, list):
-                message += ". Lists not accepted for security reasons; see the documentation of "
-                message += "typhoon.web.RequestHandler.write"
-            raise TypeError(message)
+            return json_encode(chunk).encode()
+        if isinstance(chunk, bytes | bytearray | memoryview):
+            return bytes(chunk)
+        message = "write() only accepts bytes, unicode, and dict objects"
+        if isinstance(chunk, list):
+            message += ". Lists not accepted for security reasons; see the documentation of "
+            message += "typhoon.web.RequestHandler.write"
+        raise TypeError(message)
 
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what has been written so far. Await it for backpressure.
@@ -165,47 +133,6 @@ class ResponseMixin:
         for morsel in (self._new_cookies or {}).values():
             self._headers.add("Set-Cookie", morsel.OutputString())
 
-    def finish(self, chunk: str | bytes | dict[Any, Any] | None = None) -> "Future[None]":
-        """End the response, with a last piece of body if there is one.
-
-        Awaiting the result waits until the response has been handed to the system.
-        """
-        if self._finished:
-            raise RuntimeError("finish() called twice")
-        if chunk is not None:
-            self.write(chunk)
-        connection = self.request.connection
-        if self._headers_written:
-            self.flush(include_footers=True)
-            connection.finish()
-        else:
-            if self._status_code == 200:
-                self._validate()
-            status = self._status_code
-            if status in (204, 304) or 100 <= status < 200:
-                if self._write_buffer:
-                    raise RuntimeError(f"Cannot send body with {status}")
-                self._clear_representation_headers()
-            if self._transforms:
-                self._transform_whole()
-            if self._new_cookies is not None:
-                self._add_cookies()
-            connection.respond(self._status_code, self._reason, self._headers, self._write_buffer)
-            # Not before: what cannot be sent as it is becomes an error page.
-            self._headers_written = True
-        self._finished = True
-        self._log()
-        self.on_finish()
-        return connection.drained()
-
-    def _validate(self) -> None:
-        """Give a response to GET or HEAD its tag; send 304 if the client has it already."""
-        if self.request.method in ("GET", "HEAD"):
-            self.set_etag_header()
-            if self.check_etag_header():
-                self._write_buffer = []
-                self.set_status(304)
-
     def _transform_whole(self) -> None:
         chunk = b"".join(self._write_buffer)
         for transform in self._transforms:
@@ -219,36 +146,5 @@ class ResponseMixin:
         for name in ("Content-Encoding", "Content-Language", "Content-Type"):
             self.clear_header(name)
 
-    def compute_etag(self) -> str | None:
-        """The entity tag of the response: by default a hash of the body. None for no tag.
-
-        Override for a cheaper or a better one, in its quotes.
-        """
-        return _core.entity_tag(self._write_buffer)
-
-    def set_etag_header(self) -> None:
-        """Set the header Etag to `compute_etag()`. Called before the response is finished."""
-        etag = self.compute_etag()
-        if etag is not None:
-            self._headers["Etag"] = etag
-
-    def check_etag_header(self) -> bool:
-        """Whether the client has this representation already (RFC 9110 §13.1.2): then send 304.
-
-        `set_etag_header` has to come first; `finish` calls both on its own.
-        """
-        if_none_match = self.request._header("If-None-Match")
-        computed = self._headers.get("Etag")
-        if not if_none_match or not computed:
-            return False
-        etags = _ETAGS.findall(if_none_match)
-        # Weak comparison, RFC 9110 §8.8.3.2.
-        opaque = computed.removeprefix("W/")
-        return "*" in etags or any(etag.removeprefix("W/") == opaque for etag in etags)
-
     def on_finish(self) -> None:
         """Override to do something after the response has been sent, such as to clean up."""
-
-    def _log(self) -> None:
-        """Write the request to the access log."""
-        self.application.log_request(self)

@@ -1,0 +1,119 @@
+//! Which of a handler's hooks its class has replaced.
+//!
+//! Most handlers override two or three of the many methods that `RequestHandler` has for that, and
+//! calling the others, which do nothing or what the core does itself, is most of what a small
+//! request would cost. What a class overrides is looked up once and kept under the version that
+//! CPython gives a type: changing the class, or one of its bases, by assignment too, gives it
+//! another version. So a program that replaces a method at run time is noticed at once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// The names of the hooks, in the order of their bits.
+const NAMES: [&str; 15] = [
+    "clear",
+    "set_default_headers",
+    "initialize",
+    "prepare",
+    "_execute",
+    "write",
+    "finish",
+    "on_finish",
+    "compute_etag",
+    "set_etag_header",
+    "check_etag_header",
+    "_log",
+    "decode_argument",
+    "SUPPORTED_METHODS",
+    "_auto_finish",
+];
+
+/// Classes that are remembered at most: programs that make classes as they go start anew.
+const MAX_CLASSES: usize = 4096;
+
+/// A set of hooks.
+#[derive(Clone, Copy)]
+pub struct Hooks(u16);
+
+impl Hooks {
+    pub const CLEAR: Self = Self(1);
+    pub const SET_DEFAULT_HEADERS: Self = Self(1 << 1);
+    pub const INITIALIZE: Self = Self(1 << 2);
+    pub const PREPARE: Self = Self(1 << 3);
+    pub const EXECUTE: Self = Self(1 << 4);
+    pub const WRITE: Self = Self(1 << 5);
+    pub const FINISH: Self = Self(1 << 6);
+    pub const ON_FINISH: Self = Self(1 << 7);
+    pub const ETAG: Self = Self(7 << 8);
+    pub const LOG: Self = Self(1 << 11);
+    pub const DECODE_ARGUMENT: Self = Self(1 << 12);
+    pub const SUPPORTED_METHODS: Self = Self(1 << 13);
+    pub const AUTO_FINISH: Self = Self(1 << 14);
+
+    /// Whether any of these is in the set.
+    pub const fn any(self, hooks: Self) -> bool {
+        self.0 & hooks.0 != 0
+    }
+}
+
+/// The class whose hooks count as not replaced, and what they are.
+static DEFAULTS: PyOnceLock<Vec<Py<PyAny>>> = PyOnceLock::new();
+
+thread_local! {
+    static KNOWN: RefCell<HashMap<(usize, u32), Hooks>> = RefCell::new(HashMap::new());
+}
+
+/// Say which class the hooks belong to. Called once, when `RequestHandler` has been defined.
+#[pyfunction]
+fn set_handler_class(handler_class: &Bound<'_, PyType>) -> PyResult<()> {
+    let defaults = NAMES
+        .iter()
+        .map(|name| Ok(handler_class.getattr(*name)?.unbind()));
+    DEFAULTS
+        .set(handler_class.py(), defaults.collect::<PyResult<_>>()?)
+        .map_err(|_| PyRuntimeError::new_err("there is a handler class already"))
+}
+
+/// The hooks that this class has replaced.
+pub fn replaced(class: &Bound<'_, PyType>) -> PyResult<Hooks> {
+    let key = (class.as_ptr() as usize, version(class));
+    let known = KNOWN.with_borrow(|known| known.get(&key).copied());
+    if let (Some(hooks), 1..) = (known, key.1) {
+        return Ok(hooks);
+    }
+    let Some(defaults) = DEFAULTS.get(class.py()) else {
+        return Err(PyRuntimeError::new_err("import typhoon.web first"));
+    };
+    let mut hooks = 0;
+    for (bit, (name, default)) in NAMES.iter().zip(defaults).enumerate() {
+        if !class.getattr(*name)?.is(default) {
+            hooks |= 1 << bit;
+        }
+    }
+    // The look-ups have given the type a version if it had none.
+    let key = (key.0, version(class));
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= MAX_CLASSES {
+            known.clear();
+        }
+        known.insert(key, Hooks(hooks));
+    });
+    Ok(Hooks(hooks))
+}
+
+/// CPython's version of the type: another number after each change to it or to a base, never given
+/// twice in a process. 0 if it has none at the moment.
+#[allow(unsafe_code)]
+fn version(class: &Bound<'_, PyType>) -> u32 {
+    // SAFETY: `class` is a live type object, and we are attached to the interpreter.
+    unsafe { (*class.as_type_ptr()).tp_version_tag }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(set_handler_class, module)?)
+}
