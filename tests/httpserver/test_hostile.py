@@ -193,6 +193,65 @@ def test_a_half_closed_client_gets_all_pipelined_responses(start: Start) -> None
     assert client.is_closed()
 
 
+def test_a_half_closed_client_gets_responses_behind_a_late_one(
+    start: Start, gate: GateKeeper
+) -> None:
+    client = start().connect()
+    client.send(GET.replace(b"/ ", b"/gate ") + GET + GET)
+    assert gate.reached.acquire(timeout=TIMEOUT)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert gate.closed.acquire(timeout=TIMEOUT)
+    gate.open.set()
+    assert [client.response().text for _ in range(3)] == ["through", "/", "/"]
+    assert client.is_closed()
+
+
+def test_a_half_closed_client_gets_responses_that_it_reads_late(start: Start) -> None:
+    class Big(RequestHandler):
+        def get(self) -> None:
+            self.write(b"x" * (1 << 20))
+
+    client = start([("/big", Big)]).connect()
+    client.send(GET.replace(b"/ ", b"/big ") * 50)
+    client.socket.shutdown(socket.SHUT_WR)
+    for _ in range(50):
+        assert len(client.response().body) == 1 << 20
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_half_closed_client_whose_body_is_taken_in_slowly(start: Start, whole: bool) -> None:
+    closed: list[int] = []
+
+    @stream_request_body
+    class Slow(RequestHandler):
+        received = 0
+
+        async def data_received(self, chunk: bytes) -> None:
+            self.received += len(chunk)
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        def post(self) -> None:
+            self.write(str(self.received))
+
+        def on_connection_close(self) -> None:
+            closed.append(self.received)
+
+    server = start([("/slow", Slow)], chunk_size=1000)
+    client = server.connect()
+    body = b"x" * (200_000 if whole else 199_999)
+    client.send(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + body)
+    client.socket.shutdown(socket.SHUT_WR)
+    if whole:
+        assert client.response().text == "200000"
+        assert client.is_closed()
+    else:
+        assert client.is_closed()
+        eventually(lambda: connections(server) == 0)
+        assert closed == [199_999]
+
+
 def test_a_client_that_resets_while_it_waits(start: Start, gate: GateKeeper) -> None:
     server = start()
     client = server.connect()
@@ -210,7 +269,7 @@ def test_a_client_that_resets_while_it_waits(start: Start, gate: GateKeeper) -> 
 def test_a_client_that_goes_in_its_body(
     start: Start, streamed: bool, leave: Callable[[Client], None]
 ) -> None:
-    arrived, closed = threading.Event(), threading.Event()
+    arrived, closed = threading.Event(), threading.Semaphore(0)
 
     @stream_request_body
     class Streamed(RequestHandler):
@@ -221,7 +280,7 @@ def test_a_client_that_goes_in_its_body(
             pytest.fail("the body is not complete")
 
         def on_connection_close(self) -> None:
-            closed.set()
+            closed.release()
 
     server = start([("/streamed", Streamed)])
     client = server.connect()
@@ -235,9 +294,10 @@ def test_a_client_that_goes_in_its_body(
         )
     leave(client)
     if streamed:
-        assert closed.wait(TIMEOUT)
+        assert closed.acquire(timeout=TIMEOUT)
     eventually(lambda: connections(server) == 0)
     assert server.get("/").status == 200
+    assert not closed.acquire(blocking=False), "told twice"
 
 
 # Clients that do not read.
