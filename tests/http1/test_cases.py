@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support import Server
 
+from support import Server
 from typhoon.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 
 CASES = Path(__file__).parent / "cases"

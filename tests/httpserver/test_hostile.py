@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import TIMEOUT, Client, Server, running_server
 
+from support import TIMEOUT, Client, Server, running_server
 from typhoon import _core
 from typhoon.httputil import HTTPServerRequest
 from typhoon.web import Application, RequestHandler, stream_request_body
@@ -193,6 +193,65 @@ def test_a_half_closed_client_gets_all_pipelined_responses(start: Start) -> None
     assert client.is_closed()
 
 
+def test_a_half_closed_client_gets_responses_behind_a_late_one(
+    start: Start, gate: GateKeeper
+) -> None:
+    client = start().connect()
+    client.send(GET.replace(b"/ ", b"/gate ") + GET + GET)
+    assert gate.reached.acquire(timeout=TIMEOUT)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert gate.closed.acquire(timeout=TIMEOUT)
+    gate.open.set()
+    assert [client.response().text for _ in range(3)] == ["through", "/", "/"]
+    assert client.is_closed()
+
+
+def test_a_half_closed_client_gets_responses_that_it_reads_late(start: Start) -> None:
+    class Big(RequestHandler):
+        def get(self) -> None:
+            self.write(b"x" * (1 << 20))
+
+    client = start([("/big", Big)]).connect()
+    client.send(GET.replace(b"/ ", b"/big ") * 50)
+    client.socket.shutdown(socket.SHUT_WR)
+    for _ in range(50):
+        assert len(client.response().body) == 1 << 20
+    assert client.is_closed()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_half_closed_client_whose_body_is_taken_in_slowly(start: Start, whole: bool) -> None:
+    closed: list[int] = []
+
+    @stream_request_body
+    class Slow(RequestHandler):
+        received = 0
+
+        async def data_received(self, chunk: bytes) -> None:
+            self.received += len(chunk)
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        def post(self) -> None:
+            self.write(str(self.received))
+
+        def on_connection_close(self) -> None:
+            closed.append(self.received)
+
+    server = start([("/slow", Slow)], chunk_size=1000)
+    client = server.connect()
+    body = b"x" * (200_000 if whole else 199_999)
+    client.send(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + body)
+    client.socket.shutdown(socket.SHUT_WR)
+    if whole:
+        assert client.response().text == "200000"
+        assert client.is_closed()
+    else:
+        assert client.is_closed()
+        eventually(lambda: connections(server) == 0)
+        assert closed == [199_999]
+
+
 def test_a_client_that_resets_while_it_waits(start: Start, gate: GateKeeper) -> None:
     server = start()
     client = server.connect()
@@ -210,7 +269,7 @@ def test_a_client_that_resets_while_it_waits(start: Start, gate: GateKeeper) -> 
 def test_a_client_that_goes_in_its_body(
     start: Start, streamed: bool, leave: Callable[[Client], None]
 ) -> None:
-    arrived, closed = threading.Event(), threading.Event()
+    arrived, closed = threading.Event(), threading.Semaphore(0)
 
     @stream_request_body
     class Streamed(RequestHandler):
@@ -221,7 +280,7 @@ def test_a_client_that_goes_in_its_body(
             pytest.fail("the body is not complete")
 
         def on_connection_close(self) -> None:
-            closed.set()
+            closed.release()
 
     server = start([("/streamed", Streamed)])
     client = server.connect()
@@ -230,12 +289,15 @@ def test_a_client_that_goes_in_its_body(
     if streamed:
         assert arrived.wait(TIMEOUT)
     else:
-        eventually(lambda: server.call(lambda: any(c.is_busy for c in server.http_server._connections)))
+        eventually(
+            lambda: server.call(lambda: any(c.is_busy for c in server.http_server._connections))
+        )
     leave(client)
     if streamed:
-        assert closed.wait(TIMEOUT)
+        assert closed.acquire(timeout=TIMEOUT)
     eventually(lambda: connections(server) == 0)
     assert server.get("/").status == 200
+    assert not closed.acquire(blocking=False), "told twice"
 
 
 # Clients that do not read.
@@ -283,6 +345,43 @@ def test_a_server_can_stop_while_a_client_does_not_read(start: Start) -> None:
     eventually(lambda: connections(server) == 0)
 
 
+def test_close_all_connections_does_not_wait_for_a_client_that_does_not_read(
+    start: Start,
+) -> None:
+    class Big(RequestHandler):
+        def get(self) -> None:
+            self.write(b"x" * (32 << 20))
+
+    server = start([("/big", Big)])
+    client = server.connect()
+    client.send(GET.replace(b"/ ", b"/big "))
+    client.read_until(b"\r\n\r\n")
+    server.call(server.http_server.stop)
+    server.call(asyncio.wait_for, server.http_server.close_all_connections(), 5)
+    assert connections(server) == 0
+
+
+def test_responses_to_pipelined_requests_do_not_pile_up(start: Start) -> None:
+    """Requests wait while the client does not read the responses to earlier ones."""
+    answered = []
+
+    class Big(RequestHandler):
+        def get(self) -> None:
+            answered.append(self)
+            self.write(b"x" * (1 << 20))
+
+    server = start([("/big", Big)])
+    client = server.connect()
+    client.send(GET.replace(b"/ ", b"/big ") * 200)
+    client.read_until(b"\r\n\r\n")
+    assert server.get("/").status == 200
+    assert len(answered) < 50
+    for _ in range(200 - 1):
+        client.read_exactly(1 << 20)
+        client.read_until(b"\r\n\r\n")
+    assert len(answered) == 200
+
+
 # Pipelining.
 
 
@@ -301,9 +400,7 @@ def test_pipelined_behind_a_handler_that_waits(start: Start, gate: GateKeeper) -
     assert [client.response().text for _ in range(3)] == ["through", "/", "/last"]
 
 
-def test_much_input_behind_a_handler_that_waits_is_not_read(
-    start: Start, gate: GateKeeper
-) -> None:
+def test_much_input_behind_a_handler_that_waits_is_not_read(start: Start, gate: GateKeeper) -> None:
     client = start().connect()
     client.send(GET.replace(b"/ ", b"/gate "))
     assert gate.reached.acquire(timeout=TIMEOUT)
@@ -473,7 +570,22 @@ def test_head_has_a_length_and_no_body(start: Start) -> None:
     assert client.get("/next").text == "/next"
 
 
-def test_upgrade_hands_over_unread_bytes(loop_kind: str) -> None:
+def test_a_handler_may_write_chunks_itself(start: Start) -> None:
+    class Chunks(RequestHandler):
+        def get(self) -> None:
+            self.set_header("Transfer-Encoding", "chunked")
+            self.write(b"2\r\nhi\r\n0\r\n\r\n")
+
+    response = start([("/chunks", Chunks)]).get("/chunks")
+    assert (response.status, response.body) == (200, b"hi")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "fields"),
+    [("GET / HTTP/1.1", "Connection: upgrade\r\nUpgrade: x\r\n"), ("CONNECT a:1 HTTP/1.1", "")],
+    ids=["upgrade", "connect"],
+)
+def test_detach_hands_over_unread_bytes(loop_kind: str, request_line: str, fields: str) -> None:
     class Shout(asyncio.Protocol):
         def __init__(self, transport: asyncio.Transport, unread: bytes) -> None:
             self.transport = transport
@@ -489,7 +601,7 @@ def test_upgrade_hands_over_unread_bytes(loop_kind: str) -> None:
 
     with running_server(upgrade, loop_kind) as server:
         client = server.connect()
-        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nfirst ")
+        client.send(f"{request_line}\r\nHost: a\r\n{fields}\r\nfirst ".encode())
         assert client.response().status == 101
         assert client.read_exactly(6) == b"FIRST "
         client.send(b"second")

@@ -99,7 +99,8 @@ pub struct Head {
     pub keep_alive: bool,
     /// Whether the sender waits for `100 Continue` (RFC 9110 §10.1.1).
     pub expects_continue: bool,
-    /// Whether the sender offers another protocol on this connection (RFC 9110 §7.8).
+    /// Whether the sender offers another protocol on this connection (RFC 9110 §7.8), or asks for a
+    /// tunnel (§9.3.6): what comes behind the message may not be HTTP.
     pub upgrade: bool,
 }
 
@@ -233,6 +234,8 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
         (TransferEncoding::Unknown, None) => return Err(Error::TransferEncodingUnknown),
         _ => return Err(Error::TransferEncoding),
     };
+    let upgrade = form == Target::Authority
+        || (facts.upgrade && facts.protocols && version == Version::Http11);
     Ok(Head {
         version,
         start_line: StartLine::Request {
@@ -244,7 +247,7 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
         body,
         keep_alive: facts.keep_alive(version),
         expects_continue: facts.expects_continue && version == Version::Http11,
-        upgrade: facts.upgrade && facts.protocols && version == Version::Http11,
+        upgrade,
     })
 }
 
