@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -121,17 +122,24 @@ class Application(ReversibleRouter):
         patterns = (prefix + r"(.*)", r"/(favicon\.ico)", r"/(robots\.txt)")
         return [(pattern, handler, arguments) for pattern in patterns]
 
-    def listen(self, port: int, address: str | None = None, **kwargs: Any) -> HTTPServer:
+    def listen(
+        self,
+        port: int,
+        address: str | None = None,
+        *,
+        family: socket.AddressFamily = socket.AF_UNSPEC,
+        backlog: int = 128,
+        flags: int | None = None,
+        reuse_port: bool = False,
+        **kwargs: Any,
+    ) -> HTTPServer:
         """Serve this application on a port; the event loop has to be started, too.
 
-        `address` is an IP, a host name, or None for all interfaces. Keywords that
-        `TCPServer.listen` has (`family`, `backlog`, `flags`, `reuse_port`) go to it, others to
-        `HTTPServer`. Returns the server.
+        `address` is an IP, a host name, or None for all interfaces; the other named arguments are
+        those of `TCPServer.listen`. Keywords go to `HTTPServer`. Returns the server.
         """
-        names = ("family", "backlog", "flags", "reuse_port")
-        options = {name: kwargs.pop(name) for name in names if name in kwargs}
         server = HTTPServer(self, **kwargs)
-        server.listen(port, address, **options)
+        server.listen(port, address, family, backlog, flags, reuse_port)
         return server
 
     def add_handlers(self, host_pattern: str, host_handlers: _RuleList) -> None:
@@ -181,6 +189,14 @@ class Application(ReversibleRouter):
         milliseconds = 1000.0 * handler.request.request_time()
         log("%d %s %.2fms", status, handler._request_summary(), milliseconds)
 
+    def __call__(self, request: httputil.HTTPServerRequest) -> None:
+        """Answer a complete request: an application can stand where a function is asked for."""
+        delegate, waiting = self._delegate(request)
+        if waiting is None:
+            delegate.finish()
+        else:
+            request.connection.hold(waiting, delegate.finish)
+
     # The way of a request, if nobody has changed it.
 
     def _direct_entry(self) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
@@ -194,11 +210,7 @@ class Application(ReversibleRouter):
         """Let the right handler answer a complete request."""
         match = self.wildcard_router._match(request) if self._is_plain else None
         if match is None or not match[0].is_handler:
-            delegate, waiting = self._delegate(request)
-            if waiting is None:
-                delegate.finish()
-            else:
-                request.connection.hold(waiting, delegate.finish)
+            self(request)
             return
         rule, params = match
         handler = rule.target(self, request, **rule.target_kwargs)

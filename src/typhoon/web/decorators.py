@@ -36,8 +36,8 @@ def _redirecting(method: Method, path: Callable[[str], str | None]) -> Method:
             return method(self, *args, **kwargs)
         if self.request.method not in ("GET", "HEAD"):
             raise HTTPError(404)
-        # "//host" would be another site.
-        uri = "/" + uri.lstrip("/")
+        # "//host" would be another site, and browsers read "/\\host" the same.
+        uri = "/" + uri.lstrip("/\\")
         if self.request.query:
             uri += "?" + self.request.query
         self.redirect(uri, permanent=True)
