@@ -847,7 +847,7 @@ impl ServerConnection {
             }
             if !(status < 200 || status == 204 || status == 304) {
                 let headers = &mut headers.borrow_mut().inner;
-                if !headers.contains(b"Content-Length") {
+                if !headers.contains(b"Content-Length") && !headers.contains(b"Transfer-Encoding") {
                     let mut digits = itoa::Buffer::new();
                     headers.add_checked(b"Content-Length", digits.format(length).as_bytes());
                 }
