@@ -24,6 +24,7 @@ MAX_BODY_SIZE = 100 * 1024 * 1024
 CHUNK_SIZE = 64 * 1024
 HEADER_TIMEOUT = 30.0
 IDLE_CONNECTION_TIMEOUT = 3600.0
+CLOSE_TIMEOUT = 1.0
 BACKLOG = 1024
 
 
@@ -159,14 +160,19 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     async def close_all_connections(self) -> None:
         """Close every connection, whether a request is in progress or not, and wait for it.
 
-        Call `stop` first, so that no new ones come.
+        What has been written has a second to get to its client. Call `stop` first, so that no new
+        connections come.
         """
         for connection in list(self._connections):
             connection.close()
         if self._connections:
             if self._all_closed is None:
                 self._all_closed = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._all_closed)
+            all_closed = self._all_closed
+            await asyncio.wait([all_closed], timeout=CLOSE_TIMEOUT)
+            for connection in list(self._connections):
+                connection.abort()
+            await asyncio.shield(all_closed)
 
 
 def _run_at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
