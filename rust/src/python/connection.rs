@@ -185,6 +185,8 @@ pub struct ServerConnection {
     upgrade: bool,
     /// The application has not taken in the last piece of body yet.
     held: bool,
+    /// The client does not read what has been written: no further request is looked at.
+    choked: bool,
     pumping: bool,
     reading_paused: bool,
     /// The client has closed its side.
@@ -212,7 +214,9 @@ impl ServerConnection {
 
     /// Whether the next message has to wait.
     fn is_blocked(&self) -> bool {
-        self.held || self.deaf || (self.exchange && self.decoder.is_done())
+        let answering = self.exchange && self.decoder.is_done();
+        let choked = self.choked && !self.exchange && !self.decoder.in_body();
+        self.held || self.deaf || answering || choked
     }
 
     /// Enter a phase that may last so many seconds.
@@ -683,6 +687,7 @@ impl ServerConnection {
             expects_continue: false,
             upgrade: false,
             held: false,
+            choked: false,
             pumping: false,
             reading_paused: false,
             eof: false,
@@ -796,6 +801,12 @@ impl ServerConnection {
     fn _set_held(slf: &Bound<'_, Self>, held: bool) -> PyResult<()> {
         slf.borrow_mut().held = held;
         if held { Ok(()) } else { Self::_pump(slf) }
+    }
+
+    /// The transport's buffer is (not) over its high-water mark; responses must not pile up in it.
+    fn _set_choked(slf: &Bound<'_, Self>, choked: bool) -> PyResult<()> {
+        slf.borrow_mut().choked = choked;
+        if choked { Ok(()) } else { Self::pump_soon(slf) }
     }
 
     /// A deadline may have passed: act upon it, or return the seconds until the next look.

@@ -82,12 +82,14 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     def pause_writing(self) -> None:
         self._waiters = []
+        self._set_choked(True)
 
     def resume_writing(self) -> None:
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
+        self._set_choked(False)
 
     # Backpressure of the application.
 
