@@ -490,6 +490,9 @@ impl ServerConnection {
             if !exchange {
                 return Self::linger(slf);
             }
+            if eof {
+                return slf.call_method0("close").map(drop);
+            }
             if expects_continue {
                 slf.borrow_mut().expects_continue = false;
                 return Self::write_bytes(slf, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -617,7 +620,9 @@ impl ServerConnection {
     fn next_message(slf: Slf<'_, '_>) -> PyResult<()> {
         let (go_on, pump) = {
             let mut this = slf.borrow_mut();
-            let go_on = this.encoder.keep_alive() && !(this.eof && this.unread.len() == 0);
+            // While the pump runs, it has the unread input.
+            let at_end = this.eof && !this.pumping && this.unread.len() == 0;
+            let go_on = this.encoder.keep_alive() && !at_end;
             if go_on {
                 this.decoder.next_message();
                 this.phase = Phase::Idle;
@@ -744,11 +749,20 @@ impl ServerConnection {
 
     /// asyncio: the client has closed its side. True keeps ours open, for a response in the making.
     fn eof_received(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let (answering, deaf) = {
+        let (answering, waiting, deaf) = {
             let mut this = slf.borrow_mut();
             this.eof = true;
-            (this.exchange && this.decoder.is_done(), this.deaf)
+            let answering = this.exchange && this.decoder.is_done();
+            (
+                answering,
+                this.unread.len() > 0 && this.is_blocked(),
+                this.deaf,
+            )
         };
+        if waiting && !answering && !deaf {
+            // What has come before is looked at first; that it is the last is noticed then.
+            return Ok(true);
+        }
         if answering && !deaf {
             let seconds = slf.borrow().settings.get().header_timeout;
             Self::enter(slf, Phase::HalfClosed, seconds)?;
