@@ -117,6 +117,19 @@ impl Headers {
         }
     }
 
+    /// A copy with room for a few more fields, so that adding them moves nothing.
+    pub(crate) fn clone_with_room(&self) -> Self {
+        let mut text = Vec::with_capacity(self.text.len() + 160);
+        text.extend_from_slice(&self.text);
+        let mut fields = Vec::with_capacity(self.fields.len() + 4);
+        fields.extend_from_slice(&self.fields);
+        Self {
+            text,
+            fields,
+            garbage: self.garbage,
+        }
+    }
+
     /// The fields of a parsed head: `text` is the head's own bytes, spans point into it.
     pub(crate) fn from_spans(
         text: Vec<u8>,

@@ -441,7 +441,7 @@ impl DefaultHeaders {
                 let date = httpdate::fmt_http_date(now);
                 defaults.template.set_checked(b"Date", date.as_bytes());
             }
-            defaults.template.clone()
+            defaults.template.clone_with_room()
         };
         Py::new(py, PyHeaders { inner })
     }

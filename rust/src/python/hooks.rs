@@ -6,8 +6,7 @@
 //! CPython gives a type: changing the class, or one of its bases, by assignment too, gives it
 //! another version. So a program that replaces a method at run time is noticed at once.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::Cell;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -33,8 +32,8 @@ const NAMES: [&str; 15] = [
     "_auto_finish",
 ];
 
-/// Classes that are remembered at most: programs that make classes as they go start anew.
-const MAX_CLASSES: usize = 4096;
+/// Places for classes that are remembered. Two that share one cost each other a look-up.
+const PLACES: usize = 256;
 
 /// A set of hooks.
 #[derive(Clone, Copy)]
@@ -65,7 +64,8 @@ impl Hooks {
 static DEFAULTS: PyOnceLock<Vec<Py<PyAny>>> = PyOnceLock::new();
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<(usize, u32), Hooks>> = RefCell::new(HashMap::new());
+    /// The version of a class, and its hooks. A version stands for its class: it is not given twice.
+    static KNOWN: [Cell<(u32, Hooks)>; PLACES] = const { [const { Cell::new((0, Hooks(0))) }; PLACES] };
 }
 
 /// Say which class the hooks belong to. Called once, when `RequestHandler` has been defined.
@@ -81,11 +81,16 @@ fn set_handler_class(handler_class: &Bound<'_, PyType>) -> PyResult<()> {
 
 /// The hooks that this class has replaced.
 pub fn replaced(class: &Bound<'_, PyType>) -> PyResult<Hooks> {
-    let key = (class.as_ptr() as usize, version(class));
-    let known = KNOWN.with_borrow(|known| known.get(&key).copied());
-    if let (Some(hooks), 1..) = (known, key.1) {
+    let current = version(class);
+    let (known, hooks) = KNOWN.with(|places| places[current as usize % PLACES].get());
+    if known == current && current != 0 {
         return Ok(hooks);
     }
+    look_up(class)
+}
+
+#[cold]
+fn look_up(class: &Bound<'_, PyType>) -> PyResult<Hooks> {
     let Some(defaults) = DEFAULTS.get(class.py()) else {
         return Err(PyRuntimeError::new_err("import typhoon.web first"));
     };
@@ -96,13 +101,8 @@ pub fn replaced(class: &Bound<'_, PyType>) -> PyResult<Hooks> {
         }
     }
     // The look-ups have given the type a version if it had none.
-    let key = (key.0, version(class));
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MAX_CLASSES {
-            known.clear();
-        }
-        known.insert(key, Hooks(hooks));
-    });
+    let current = version(class);
+    KNOWN.with(|places| places[current as usize % PLACES].set((current, Hooks(hooks))));
     Ok(Hooks(hooks))
 }
 

@@ -15,6 +15,7 @@ use super::errors::exception;
 use super::headers::{DefaultHeaders, PyHeaders};
 use super::hooks::{Hooks, replaced};
 use super::request::Request;
+use super::text::latin1;
 use crate::etag::matches;
 
 /// Makes a response, and runs a handler. The base of `typhoon.web.RequestHandler`.
@@ -117,6 +118,10 @@ impl Responder {
             slf.call_method0(intern!(py, "set_default_headers"))?;
         }
         Ok(())
+    }
+
+    fn own_tag(slf: Slf<'_, '_>) -> PyResult<[u8; 34]> {
+        tag_of(slf.borrow().write_buffer.bind(slf.py()))
     }
 
     /// Whether the request method is GET or HEAD.
@@ -326,6 +331,24 @@ impl Responder {
         Ok(None)
     }
 
+    /// `advance`, with what an exception means.
+    fn begin<'py>(
+        slf: Slf<'_, 'py>,
+        hooks: Hooks,
+        args: &Bound<'_, PyAny>,
+        kwargs: &Bound<'_, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        match Self::advance(slf, hooks, args, kwargs) {
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                let error = exception(py, &error)?;
+                slf.call_method1(intern!(py, "_handle_request_exception"), (error,))?;
+                Ok(None)
+            }
+            result => result,
+        }
+    }
+
     fn call_by_name<'py>(
         slf: Slf<'_, 'py>,
         name: &Bound<'py, PyString>,
@@ -436,7 +459,7 @@ impl Responder {
             let arguments = (path_args, path_kwargs);
             Some(slf.call_method1(intern!(py, "_run_replaced"), arguments)?)
         } else {
-            Self::_begin(slf, path_args, path_kwargs)?
+            Self::begin(slf, hooks, path_args, path_kwargs)?
         };
         if let Some(waiting) = waiting {
             slf.call_method1(intern!(py, "_wait_for"), (waiting,))?;
@@ -452,17 +475,7 @@ impl Responder {
         path_args: &Bound<'_, PyAny>,
         path_kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        match Self::advance(slf, Self::hooks(slf)?, path_args, path_kwargs) {
-            Err(error) if error.is_instance_of::<PyException>(py) => {
-                slf.call_method1(
-                    intern!(py, "_handle_request_exception"),
-                    (exception(py, &error)?,),
-                )?;
-                Ok(None)
-            }
-            result => result,
-        }
+        Self::begin(slf, Self::hooks(slf)?, path_args, path_kwargs)
     }
 
     /// Call the method of the handler that the request asks for.
@@ -523,24 +536,28 @@ impl Responder {
     /// The entity tag of the response: by default a hash of the body. None for no tag.
     ///
     /// Override for a cheaper or a better one, in its quotes.
-    fn compute_etag(slf: &Bound<'_, Self>) -> PyResult<Option<String>> {
-        let buffer = slf.borrow().write_buffer.bind(slf.py()).clone();
-        tag_of(&buffer).map(Some)
+    fn compute_etag<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyString>>> {
+        Ok(Some(latin1(slf.py(), &Self::own_tag(slf)?)))
     }
 
     /// Set the header Etag to `compute_etag()`. Called before the response is finished.
     fn set_etag_header(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let etag: Option<String> = if Self::hooks(slf)?.any(Hooks::ETAG) {
-            slf.call_method0(intern!(slf.py(), "compute_etag"))?
-                .extract()?
+        if Self::hooks(slf)?.any(Hooks::ETAG) {
+            let etag: Option<String> = slf
+                .call_method0(intern!(slf.py(), "compute_etag"))?
+                .extract()?;
+            if let Some(etag) = etag {
+                Self::headers_of(slf)?
+                    .borrow_mut()
+                    .inner
+                    .set(b"Etag", etag.as_bytes())?;
+            }
         } else {
-            Self::compute_etag(slf)?
-        };
-        if let Some(etag) = etag {
+            let etag = Self::own_tag(slf)?;
             Self::headers_of(slf)?
                 .borrow_mut()
                 .inner
-                .set(b"Etag", etag.as_bytes())?;
+                .set_checked(b"Etag", &etag);
         }
         Ok(())
     }
