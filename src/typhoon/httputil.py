@@ -39,6 +39,7 @@ __all__ = [
     "HTTPServerRequest",
     "ParseBodyConfig",
     "ParseMultipartConfig",
+    "ParseUrlEncodedConfig",
     "RequestStartLine",
     "ResponseStartLine",
     "encode_username_password",
@@ -54,6 +55,9 @@ __all__ = [
     "split_host_and_port",
     "url_concat",
 ]
+
+HTTP_WHITESPACE = " \t"
+"""What may stand around the value of a header (RFC 9110 §5.6.3)."""
 
 responses = http.client.responses
 """The usual phrase for each status code."""
@@ -183,7 +187,7 @@ class HTTPFile(ObjectDict):
     content_type: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ParseMultipartConfig:
     """How `multipart/form-data` bodies are read."""
 
@@ -195,11 +199,20 @@ class ParseMultipartConfig:
     """Bytes of headers that a part may have."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
+class ParseUrlEncodedConfig:
+    """How `application/x-www-form-urlencoded` bodies are read."""
+
+    max_arguments: int = 1000
+    """How many arguments there may be."""
+
+
+@dataclass(frozen=True)
 class ParseBodyConfig:
     """How form bodies are read."""
 
     multipart: ParseMultipartConfig = field(default_factory=ParseMultipartConfig)
+    urlencoded: ParseUrlEncodedConfig = field(default_factory=ParseUrlEncodedConfig)
 
 
 _body_config = ParseBodyConfig()
@@ -234,8 +247,9 @@ def parse_body_arguments(
             "set decompress_request=True to accept compressed requests"
         )
     if kind == "application/x-www-form-urlencoded":
+        limit = (config or _body_config).urlencoded.max_arguments
         try:
-            found = parse_qs_bytes(body, keep_blank_values=True)
+            found = parse_qs_bytes(body, keep_blank_values=True, max_num_fields=limit)
         except ValueError as error:
             raise HTTPInputError(f"Invalid x-www-form-urlencoded body: {error}") from error
         for name, values in found.items():

@@ -129,7 +129,9 @@ def test_the_text_of_errors():
     assert str(HTTPError(404, "%s is gone", "x")) == "HTTP 404: Not Found (x is gone)"
     assert str(HTTPError(499, reason="Own")) == "HTTP 499: Own"
     assert str(HTTPError(499)) == "HTTP 499: Unknown"
-    assert str(HTTPError(400, "100%")) in ("HTTP 400: Bad Request (100%)",)
+    assert str(HTTPError(400, "100%")) == "HTTP 400: Bad Request (100%)"
+    assert HTTPError(400, "%d%%", 5).get_message() == "5%"
+    assert HTTPError(400).get_message() == ""
     assert MissingArgumentError("name").arg_name == "name"
     assert issubclass(MissingArgumentError, HTTPError)
     assert HTTPError(418, "a", 1).args == (1,)

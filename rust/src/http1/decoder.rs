@@ -94,6 +94,12 @@ impl Decoder {
         self.limits.max_body_size = bytes;
     }
 
+    /// The most bytes that the body of this message may have.
+    #[must_use]
+    pub const fn max_body_size(&self) -> u64 {
+        self.limits.max_body_size
+    }
+
     /// The message is done with; the next one may come.
     pub const fn next_message(&mut self) {
         self.state = State::Head { scanned: 0 };

@@ -1015,6 +1015,12 @@ impl ServerConnection {
         self.decoder.set_max_body_size(max_body_size);
     }
 
+    /// How many bytes this request's body may have.
+    #[getter]
+    fn max_body_size(&self) -> u64 {
+        self.decoder.max_body_size()
+    }
+
     /// Allow this request's body so many seconds from now.
     fn set_body_timeout(slf: &Bound<'_, Self>, timeout: f64) -> PyResult<()> {
         slf.borrow_mut().body_timeout = timeout;

@@ -7,7 +7,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::headers::PyHeaders;
 use super::text::latin1;
@@ -111,7 +111,7 @@ fn version_name(py: Python<'_>, version: Version) -> Bound<'_, PyString> {
 impl Request {
     /// A request whose body is still to come.
     pub fn received(py: Python<'_>, head: Box<Head>, connection: Py<PyAny>) -> Self {
-        let mut request = Self::empty(connection, Body::Received(Vec::new()));
+        let mut request = Self::empty(Some(connection), Body::Received(Vec::new()));
         if let StartLine::Request { method, .. } = &head.start_line {
             request.method = Some(method_name(py, head.text(method)).into_any().unbind());
         }
@@ -119,7 +119,7 @@ impl Request {
         request
     }
 
-    fn empty(connection: Py<PyAny>, body: Body) -> Self {
+    fn empty(connection: Option<Py<PyAny>>, body: Body) -> Self {
         Self {
             head: None,
             method: None,
@@ -137,7 +137,7 @@ impl Request {
             arguments: None,
             files: None,
             cookies: None,
-            connection: Some(connection),
+            connection,
             server_connection: None,
             start_time: now(),
             body,
@@ -254,10 +254,17 @@ fn cached(
 
 #[pymethods]
 impl Request {
+    /// The arguments are `__init__`'s: a subclass may take others.
     #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::empty(None, Body::Received(Vec::new()))
+    }
+
     #[pyo3(signature = (method=None, uri=None, version="HTTP/1.0", headers=None, body=None, host=None, files=None, connection=None, start_line=None, server_connection=None))]
     #[allow(clippy::too_many_arguments)]
-    fn new(
+    fn __init__(
+        &mut self,
         py: Python<'_>,
         method: Option<Py<PyAny>>,
         uri: Option<Bound<'_, PyString>>,
@@ -269,7 +276,7 @@ impl Request {
         connection: Option<Py<PyAny>>,
         start_line: Option<Bound<'_, PyAny>>,
         server_connection: Option<Py<PyAny>>,
-    ) -> PyResult<Self> {
+    ) -> PyResult<()> {
         let mut uri = uri.map(Bound::into_any);
         let mut method = method;
         let mut version = PyString::new(py, version).into_any();
@@ -279,7 +286,7 @@ impl Request {
             version = line.get_item(2)?;
         }
         let body = body.unwrap_or_else(|| PyBytes::new(py, b"").into_any().unbind());
-        let mut request = Self::empty(connection.unwrap_or_else(|| py.None()), Body::Object(body));
+        let mut request = Self::empty(connection, Body::Object(body));
         if let Some(uri) = &uri {
             let text = uri.cast::<PyString>()?.to_str()?;
             let (path, query) = text.split_once('?').unwrap_or((text, ""));
@@ -296,7 +303,8 @@ impl Request {
         request.host = host;
         request.files = files;
         request.server_connection = server_connection;
-        Ok(request)
+        *self = request;
+        Ok(())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -567,7 +575,9 @@ impl Request {
     /// Raises `HTTPInputError` if the body is not the form that its Content-Type says.
     #[getter]
     fn body_arguments(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::parse_body(slf)?;
+        if slf.borrow().body_arguments.is_none() {
+            Self::parse_body(slf)?;
+        }
         cached(
             slf,
             |this| &mut this.body_arguments,
@@ -584,7 +594,9 @@ impl Request {
     /// Raises `HTTPInputError` if the body is not the form that its Content-Type says.
     #[getter]
     fn files(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::parse_body(slf)?;
+        if slf.borrow().files.is_none() {
+            Self::parse_body(slf)?;
+        }
         cached(slf, |this| &mut this.files, |slf| Ok(slf.py().None()))
     }
     #[setter]
@@ -716,10 +728,16 @@ impl Request {
     /// The client's TLS certificate, as `ssl.SSLSocket.getpeercert` gives it; None without one.
     #[pyo3(signature = (binary_form=false))]
     fn get_ssl_certificate(&self, py: Python<'_>, binary_form: bool) -> PyResult<Py<PyAny>> {
-        let Some(connection) = &self.connection else {
-            return Ok(py.None());
+        let get = match &self.connection {
+            Some(connection) => connection
+                .bind(py)
+                .getattr_opt(intern!(py, "get_ssl_certificate"))?,
+            None => None,
         };
-        connection.call_method1(py, intern!(py, "get_ssl_certificate"), (binary_form,))
+        match get {
+            Some(get) => Ok(get.call1((binary_form,))?.unbind()),
+            None => Ok(py.None()),
+        }
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

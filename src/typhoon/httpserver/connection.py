@@ -38,7 +38,11 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         self._context: RequestContext | None = None
         self._held_by: asyncio.Future[Any] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
-        server._connections.add(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not before: a TLS handshake that fails ends without a connection.
+        self._server._connections.add(self)
+        super().connection_made(transport)
 
     # HTTPConnection: how responses are written.
 

@@ -63,7 +63,7 @@ def head_listener(server_delegate: HTTPServerConnectionDelegate) -> OnHead:
     return on_head
 
 
-def decompressing(on_request: OnRequest, on_head: OnHead | None, max_body_size: int) -> OnHead:
+def decompressing(on_request: OnRequest, on_head: OnHead | None) -> OnHead:
     """Puts a decompressor before whatever takes the body of a compressed request."""
 
     def on_head_decompressing(request: HTTPServerRequest) -> HTTPMessageDelegate | None:
@@ -73,7 +73,7 @@ def decompressing(on_request: OnRequest, on_head: OnHead | None, max_body_size: 
         request.headers.add("X-Consumed-Content-Encoding", coding)
         del request.headers["Content-Encoding"]
         receiver = on_head(request) if on_head else None
-        return _Decompressor(request, receiver or _Collector(request, on_request), max_body_size)
+        return _Decompressor(request, receiver or _Collector(request, on_request))
 
     return on_head_decompressing
 
@@ -99,12 +99,10 @@ class _Decompressor(HTTPMessageDelegate):
 
     PIECE = 64 * 1024
 
-    def __init__(
-        self, request: HTTPServerRequest, receiver: HTTPMessageDelegate, max_body_size: int
-    ) -> None:
+    def __init__(self, request: HTTPServerRequest, receiver: HTTPMessageDelegate) -> None:
         self.request = request
         self.receiver = receiver
-        self.remaining = max_body_size
+        self.length = 0
         self.inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -118,8 +116,8 @@ class _Decompressor(HTTPMessageDelegate):
                 self._reject(400, f"malformed compressed body: {error}")
                 return
             chunk = self.inflate.unconsumed_tail
-            self.remaining -= len(piece)
-            if self.remaining < 0:
+            self.length += len(piece)
+            if self.length > self.request.connection.max_body_size:
                 self._reject(413, "decompressed body too large")
                 return
             if piece and (waiting := self.receiver.data_received(piece)) is not None:

@@ -86,7 +86,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         on_request, on_head = self._entry()
         every_head = on_request is None
         if decompress_request:
-            on_head = decompressing(on_request, on_head, max_body_size)
+            on_head = decompressing(on_request, on_head)
         self._settings = _core.ServerSettings(
             on_request=on_request,
             on_head=on_head,

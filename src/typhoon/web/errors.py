@@ -35,12 +35,15 @@ class HTTPError(Exception):
             return self._log_message.replace("%", "%%")
         return self._log_message
 
+    def get_message(self) -> str:
+        """The message for the log with `args` put in; empty if there is none."""
+        return self.log_message % self.args if self.log_message else ""
+
     def __str__(self) -> str:
         reason = self.reason or responses.get(self.status_code, "Unknown")
-        message = f"HTTP {self.status_code}: {reason}"
-        if self.log_message:
-            return f"{message} ({self.log_message % self.args})"
-        return message
+        text = f"HTTP {self.status_code}: {reason}"
+        message = self.get_message()
+        return f"{text} ({message})" if message else text
 
 
 class Finish(Exception):
