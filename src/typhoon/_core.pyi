@@ -45,7 +45,10 @@ def parse_urlencoded(
     """
 
 def parse_multipart(
-    boundary: bytes, data: bytes | bytearray, max_parts: int, max_part_header_size: int
+    boundary: bytes,
+    data: bytes | bytearray | HTTPServerRequest,
+    max_parts: int,
+    max_part_header_size: int,
 ) -> list[tuple[str, str | None, str | None, bytes]]:
     """Parse a ``multipart/form-data`` body (RFC 7578) into name, file name, content type and body.
 
@@ -126,6 +129,8 @@ class HTTPServerRequest:
     def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None: ...
     def _parse_body(self) -> None: ...
     def _header(self, name: str) -> str | None: ...
+    @property
+    def _has_body(self) -> bool: ...
 
 def set_request_parsers(
     query: Callable[[str], dict[str, list[bytes]]],

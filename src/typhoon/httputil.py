@@ -226,7 +226,7 @@ def set_parse_body_config(config: ParseBodyConfig) -> None:
 
 def parse_body_arguments(
     content_type: str,
-    body: bytes,
+    body: bytes | HTTPServerRequest,
     arguments: dict[str, list[bytes]],
     files: dict[str, list[HTTPFile]],
     headers: HTTPHeaders | None = None,
@@ -235,6 +235,7 @@ def parse_body_arguments(
 ) -> None:
     """Add what is in a form body to `arguments` and `files`. Other content types add nothing.
 
+    `body` may be the request that has it; a multipart body is not copied then.
     `HTTPInputError` if the body is not what its content type says, or has a Content-Encoding.
     """
     kind, _, parameters = content_type.partition(";")
@@ -248,6 +249,8 @@ def parse_body_arguments(
         )
     if kind == "application/x-www-form-urlencoded":
         limit = (config or _body_config).urlencoded.max_arguments
+        if isinstance(body, HTTPServerRequest):
+            body = body.body
         try:
             found = parse_qs_bytes(body, keep_blank_values=True, max_num_fields=limit)
         except ValueError as error:
@@ -264,7 +267,7 @@ def parse_body_arguments(
 
 def parse_multipart_form_data(
     boundary: bytes,
-    data: bytes,
+    data: bytes | HTTPServerRequest,
     arguments: dict[str, list[bytes]],
     files: dict[str, list[HTTPFile]],
     *,
@@ -304,8 +307,8 @@ def _parse_request_body(
     arguments: dict[str, list[bytes]] = {}
     files: dict[str, list[HTTPFile]] = {}
     content_type = request.headers.get("Content-Type", "")
-    if content_type and request.body:
-        parse_body_arguments(content_type, request.body, arguments, files, request.headers)
+    if content_type and request._has_body:
+        parse_body_arguments(content_type, request, arguments, files, request.headers)
     return arguments, files
 
 

@@ -23,6 +23,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
+use super::buffers;
 use super::errors::exception;
 use super::headers::PyHeaders;
 use super::request::Request;
@@ -422,7 +423,7 @@ impl ServerConnection {
                 None => {
                     if this.body.capacity() == 0 {
                         let expected = this.decoder.remaining().min(BODY_RESERVE) as usize;
-                        this.body.reserve_exact(expected + data.len());
+                        this.body = buffers::take(expected + data.len());
                     }
                     this.body.extend_from_slice(data);
                     return Ok(());

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
+use super::request::Request;
 use super::text::{latin1, to_latin1};
 use crate::forms::{multipart, urlencoded};
 
@@ -60,19 +61,25 @@ type Part<'py> = (
     Bound<'py, PyBytes>,
 );
 
-/// Parse a `multipart/form-data` body.
+/// Parse a `multipart/form-data` body: bytes, or the request that has it.
 #[pyfunction]
 #[pyo3(signature = (boundary, data, max_parts, max_part_header_size))]
 fn parse_multipart<'py>(
     py: Python<'py>,
     boundary: &[u8],
-    data: Cow<'py, [u8]>,
+    data: &Bound<'py, PyAny>,
     max_parts: usize,
     max_part_header_size: usize,
 ) -> PyResult<Vec<Part<'py>>> {
     let limits = multipart::Limits {
         max_parts,
         max_part_header_size,
+    };
+    // A request's body is read where it lies: a large upload is not copied once more.
+    let request = data.cast::<Request>().map(|request| request.borrow());
+    let data = match &request {
+        Ok(request) => Cow::Borrowed(request.body_bytes(py)?),
+        Err(_) => data.extract()?,
     };
     let parts = multipart::parse(boundary, &data, limits)?;
     let string = |text: &str| PyString::new(py, text);

@@ -1,5 +1,6 @@
 //! The thin layer that wraps the core for CPython, as the module `typhoon._core`.
 
+mod buffers;
 mod connection;
 mod digest;
 mod errors;

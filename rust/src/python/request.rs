@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use super::buffers;
 use super::headers::PyHeaders;
 use super::text::latin1;
 use crate::http1::{Head, StartLine, Target, Version};
@@ -54,6 +55,14 @@ fn call_parser<'py>(
 pub enum Body {
     Received(Vec<u8>),
     Object(Py<PyAny>),
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Self::Received(body) = self {
+            buffers::put(std::mem::take(body));
+        }
+    }
 }
 
 /// A single HTTP request. Attributes are decoded when they are first read, and can be set.
@@ -198,6 +207,13 @@ impl Request {
 
     pub fn receive_body(&mut self, body: Vec<u8>) {
         self.body = Body::Received(body);
+    }
+
+    pub fn body_bytes<'a>(&'a self, py: Python<'a>) -> PyResult<&'a [u8]> {
+        match &self.body {
+            Body::Received(body) => Ok(body),
+            Body::Object(body) => Ok(body.bind(py).cast::<PyBytes>()?.as_bytes()),
+        }
     }
 
     fn context_attribute(
@@ -446,6 +462,12 @@ impl Request {
         self.body = Body::Object(value);
         self.body_arguments = None;
         self.arguments = None;
+    }
+
+    /// Whether there is any body.
+    #[getter]
+    fn _has_body(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(!self.body_bytes(py)?.is_empty())
     }
 
     /// Decode the form body now, which is otherwise done when its arguments are first asked for.
