@@ -88,8 +88,8 @@ def test_requests_follow_each_other_on_a_connection(stream):
     for _ in range(3):
         calls.clear()
         assert client.post("/", b"body").body == b"body"
-    client.send((HEAD % 1 + b"x") * 3)
     calls.clear()
+    client.send((HEAD % 1 + b"x") * 3)
     assert [len(client.response().body) for _ in range(3)] == [1, 2, 3]
 
 
