@@ -194,7 +194,8 @@ def test_parse(text, fields):
 
 
 @pytest.mark.parametrize(
-    "line", [" folded", "no colon", ": no name", "a b: 1", "a : 1", "a: x\ry", "a: \0", "é: 1", "a\n: 1"]
+    "line",
+    [" folded", "no colon", ": no name", "a b: 1", "a : 1", "a: x\ry", "a: \0", "é: 1", "a\n: 1"],
 )
 def test_what_is_no_header_line(line):
     with pytest.raises(HTTPInputError):
@@ -211,21 +212,21 @@ def test_parse_line_folds_into_the_last_one():
 
 
 @pytest.mark.parametrize("value", ["a\r\nb", "a\nb", "a\rb", "\0", "a\n"])
-@pytest.mark.parametrize("how", ["add", "set", "init", "update", "setdefault"])
-def test_values_cannot_break_out(how, value):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda made, value: made.add("A", value),
+        lambda made, value: made.__setitem__("A", value),
+        lambda made, value: HTTPHeaders({"A": value}),
+        lambda made, value: made.update(A=value),
+        lambda made, value: made.setdefault("A", value),
+    ],
+    ids=["add", "set", "init", "update", "setdefault"],
+)
+def test_values_cannot_break_out(change, value):
     made = HTTPHeaders()
-    with pytest.raises(ValueError):  # noqa: PT011
-        match how:
-            case "add":
-                made.add("A", value)
-            case "set":
-                made["A"] = value
-            case "init":
-                HTTPHeaders({"A": value})
-            case "update":
-                made.update(A=value)
-            case "setdefault":
-                made.setdefault("A", value)
+    with pytest.raises(HTTPInputError):
+        change(made, value)
     assert len(made) == 0
 
 
@@ -397,7 +398,15 @@ def test_request_lines(line, parts):
 
 @pytest.mark.parametrize(
     "line",
-    ["", "GET", "GET /", "GET  / HTTP/1.1", "GET / HTTP/2.0", "GET / HTTP/1.1\n", "G\0T / HTTP/1.1"],
+    [
+        "",
+        "GET",
+        "GET /",
+        "GET  / HTTP/1.1",
+        "GET / HTTP/2.0",
+        "GET / HTTP/1.1\n",
+        "G\0T / HTTP/1.1",
+    ],
 )
 def test_malformed_request_lines(line):
     with pytest.raises(HTTPInputError):

@@ -5,4 +5,4 @@ from typhoon._core import __version__
 version = __version__
 version_info = (*(int(part) for part in version.split(".")[:3]), 0)
 
-__all__ = ["version", "version_info"]
+__all__ = ["__version__", "version", "version_info"]

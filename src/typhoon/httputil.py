@@ -110,7 +110,7 @@ def parse_response_start_line(line: str) -> ResponseStartLine:
 
 
 class HTTPServerConnectionDelegate:
-    """Works on the requests of a server: what `HTTPServer` is given, or made of what it is given."""
+    """Works on the requests of a server: `HTTPServer` is given one, or makes it."""
 
     def start_request(
         self, server_conn: object, request_conn: "HTTPConnection"
@@ -379,10 +379,7 @@ def format_timestamp(
 
 def url_concat(
     url: str,
-    args: None
-    | dict[str, str]
-    | list[tuple[str, str]]
-    | tuple[tuple[str, str], ...],
+    args: dict[str, Any] | Sequence[tuple[str, Any]] | None,
 ) -> str:
     """The URL with more query arguments behind those that it has.
 
@@ -391,7 +388,7 @@ def url_concat(
     """
     if args is None:
         return url
-    pairs: Sequence[tuple[str, str]]
+    pairs: Sequence[tuple[str, Any]]
     if isinstance(args, dict):
         pairs = list(args.items())
     elif isinstance(args, list | tuple):
@@ -419,6 +416,7 @@ def qs_to_qsl(qs: Mapping[str, Sequence[Any]]) -> Any:
 
 def encode_username_password(username: str | bytes, password: str | bytes) -> bytes:
     """What follows `Basic ` in an Authorization header, before base64 (RFC 7617)."""
+
     def normal(text: str | bytes) -> bytes:
         return utf8(unicodedata.normalize("NFC", text) if isinstance(text, str) else text)
 

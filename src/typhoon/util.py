@@ -239,7 +239,7 @@ class Configurable:
             """Initialise the instance; `Configurable` calls it in place of ``__init__``."""
 
     @classmethod
-    def configure(cls, impl: "None | str | type[Configurable]", **kwargs: Any) -> None:
+    def configure(cls, impl: "str | type[Configurable] | None", **kwargs: Any) -> None:
         """Choose the class to use when the interface is called.
 
         :param impl: the class or its dotted name; None for the default one.

@@ -134,7 +134,7 @@ def test_a_request_without_a_body(serve):
 @pytest.mark.parametrize("kind", ["callable", "delegate"])
 def test_other_callbacks(serve, kind):
     from typhoon.httputil import HTTPHeaders, ResponseStartLine
-    from typhoon.routing import Rule, RuleRouter, AnyMatches
+    from typhoon.routing import AnyMatches, Rule, RuleRouter
 
     def callback(request: Any) -> None:
         headers = HTTPHeaders({"Content-Length": str(len(request.body))})

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import trustme
-from support import Client
 
+from support import Client
 from typhoon.httpserver import HTTPServer
 from typhoon.httputil import (
     HTTPHeaders,

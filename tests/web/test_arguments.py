@@ -145,7 +145,9 @@ def test_other_bodies_have_no_arguments(serve, content_type):
     assert serve(Application([("/", Handler)])).post("/", b"a=1", headers).body == b"a=1"
 
 
-@pytest.mark.parametrize("content_type", [FORM["Content-Type"] + "; charset=UTF-8", "Application/X-WWW-Form-Urlencoded"])
+@pytest.mark.parametrize(
+    "content_type", [FORM["Content-Type"] + "; charset=UTF-8", "Application/X-WWW-Form-Urlencoded"]
+)
 def test_content_types_of_forms(serve, content_type):
     class Handler(RequestHandler):
         def post(self) -> None:

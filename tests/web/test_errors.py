@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,12 +39,12 @@ def serve_action(serve, action, **settings):
     return serve(Application([(r"/(\w+)", Handler, {"action": action})], **settings))
 
 
-def throw(error: BaseException) -> Any:
+def throw(make: Callable[[], BaseException]) -> Any:
     def action(handler: RequestHandler) -> None:
         handler.set_header("X-Lost", "1")
         handler.set_status(201)
         handler.write("lost")
-        raise error
+        raise make()
 
     return action
 
@@ -54,14 +57,14 @@ def where(request):
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [
-        (HTTPError(), 500, "Internal Server Error"),
-        (HTTPError(404), 404, "Not Found"),
-        (HTTPError(403, "log %s", "it"), 403, "Forbidden"),
-        (HTTPError(450, reason="Own Reason"), 450, "Own Reason"),
-        (HTTPError(599), 599, "Unknown"),
-        (MissingArgumentError("a"), 400, "Bad Request"),
-        (ValueError("secret"), 500, "Internal Server Error"),
-        (ZeroDivisionError(), 500, "Internal Server Error"),
+        (lambda: HTTPError(), 500, "Internal Server Error"),
+        (lambda: HTTPError(404), 404, "Not Found"),
+        (lambda: HTTPError(403, "log %s", "it"), 403, "Forbidden"),
+        (lambda: HTTPError(450, reason="Own Reason"), 450, "Own Reason"),
+        (lambda: HTTPError(599), 599, "Unknown"),
+        (lambda: MissingArgumentError("a"), 400, "Bad Request"),
+        (lambda: ValueError("secret"), 500, "Internal Server Error"),
+        (lambda: ZeroDivisionError(), 500, "Internal Server Error"),
     ],
 )
 def test_exceptions_become_error_pages(serve, where, error, status, reason):
@@ -77,7 +80,9 @@ def test_exceptions_become_error_pages(serve, where, error, status, reason):
 
 @pytest.mark.parametrize("setting", ["debug", "serve_traceback"])
 def test_stack_traces_are_shown_only_if_that_is_set(serve, where, setting):
-    error = ValueError("secret \u20ac")
+    def error() -> ValueError:
+        return ValueError("secret \u20ac")
+
     answer = serve_action(serve, throw(error), **{setting: True}).get(f"/{where}")
     assert answer.header("Content-Type") == "text/plain"
     assert "Traceback" in answer.text
@@ -88,26 +93,31 @@ def test_stack_traces_are_shown_only_if_that_is_set(serve, where, setting):
 @pytest.mark.parametrize(
     ("error", "logger", "level", "message"),
     [
-        (HTTPError(404), None, None, None),
+        (lambda: HTTPError(404), None, None, None),
         (
-            HTTPError(403, "user %s, %d %%", "x", 5),
+            lambda: HTTPError(403, "user %s, %d %%", "x", 5),
             "typhoon.general",
             logging.WARNING,
             "403 GET /sync (127.0.0.1): user x, 5 %",
         ),
         (
-            HTTPError(400, "100% %s"),
+            lambda: HTTPError(400, "100% %s"),
             "typhoon.general",
             logging.WARNING,
             "400 GET /sync (127.0.0.1): 100% %s",
         ),
         (
-            MissingArgumentError("na%sme"),
+            lambda: MissingArgumentError("na%sme"),
             "typhoon.general",
             logging.WARNING,
             "400 GET /sync (127.0.0.1): Missing argument na%sme",
         ),
-        (KeyError("k"), "typhoon.application", logging.ERROR, "Uncaught exception GET /sync"),
+        (
+            lambda: KeyError("k"),
+            "typhoon.application",
+            logging.ERROR,
+            "Uncaught exception GET /sync",
+        ),
     ],
 )
 def test_what_is_logged(serve, caplog, error, logger, level, message):
@@ -187,7 +197,7 @@ def test_write_error_makes_the_page(serve, where):
             self.set_header("X-Error", str(status_code))
             self.write(f"sorry: {self._reason}")
 
-    app = Application([(r"/(\w+)", Own, {"action": throw(HTTPError(404, "why"))})])
+    app = Application([(r"/(\w+)", Own, {"action": throw(lambda: HTTPError(404, "why"))})])
     answer = serve(app).get(f"/{where}")
     assert (answer.status, answer.text) == (404, "sorry: Not Found")
     assert answer.header("X-Error") == "404"
@@ -215,7 +225,7 @@ def test_a_failing_write_error_still_ends_the_request(serve, where, caplog):
         def write_error(self, status_code: int, **kwargs: Any) -> None:
             raise RuntimeError("in write_error")
 
-    server = serve(Application([(r"/(\w+)", Own, {"action": throw(HTTPError(403))})]))
+    server = serve(Application([(r"/(\w+)", Own, {"action": throw(lambda: HTTPError(403))})]))
     client = server.connect()
     assert [client.get(f"/{where}").status for _ in range(2)] == [403, 403]
     assert "Uncaught exception in write_error" in caplog.text
@@ -226,7 +236,7 @@ def test_a_failing_log_exception_still_ends_the_request(serve, where, caplog):
         def log_exception(self, *exc_info: Any) -> None:
             raise RuntimeError("in log_exception")
 
-    server = serve(Application([(r"/(\w+)", Own, {"action": throw(HTTPError(403))})]))
+    server = serve(Application([(r"/(\w+)", Own, {"action": throw(lambda: HTTPError(403))})]))
     assert server.get(f"/{where}").status == 403
     assert "Error in exception logger" in caplog.text
 
@@ -350,9 +360,6 @@ def test_a_malformed_form_is_a_400(serve, caplog):
 
 def test_system_exit_is_not_an_error_of_the_request():
     """It stops the program, as it does anywhere else."""
-    import subprocess
-    import sys
-
     code = """
 import asyncio, sys, urllib.request, threading
 from typhoon.web import Application, RequestHandler

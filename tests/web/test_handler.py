@@ -230,7 +230,11 @@ def test_groups_of_the_pattern_are_arguments(serve):
         (b"\x00\xff", b"\x00\xff", "text/html; charset=UTF-8"),
         (bytearray(b"array"), b"array", "text/html; charset=UTF-8"),
         (memoryview(b"view"), b"view", "text/html; charset=UTF-8"),
-        ({"a": ["</x>", 1, None]}, b'{"a": ["<\\/x>", 1, null]}', "application/json; charset=UTF-8"),
+        (
+            {"a": ["</x>", 1, None]},
+            b'{"a": ["<\\/x>", 1, null]}',
+            "application/json; charset=UTF-8",
+        ),
         ("", b"", "text/html; charset=UTF-8"),
     ],
 )

@@ -49,7 +49,10 @@ def test_execute_replaced_by_a_wrapper(serve, monkeypatch, page):
     app = Application([(r"/args/(.*)", page), (r"/named/(?P<n>.*)", page), ("/", page)])
     server = serve(app)
     client = server.connect()
-    assert client.get("/args/x%20y").text == '{"args": ["x y"], "kwargs": {}, "calls": ["prepare", "get"]}'
+    assert (
+        client.get("/args/x%20y").text
+        == '{"args": ["x y"], "kwargs": {}, "calls": ["prepare", "get"]}'
+    )
     assert '"kwargs": {"n": "z"}' in client.get("/named/z").text
     assert client.get("/?fail=1").status == 418
     assert client.post("/", b"body").body == b"body"

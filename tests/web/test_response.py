@@ -209,7 +209,10 @@ def test_redirect(serve, url, keywords, status):
 
 @pytest.mark.parametrize("status", [200, 299, 400, 500])
 def test_redirect_with_another_status_is_an_error(serve, status):
-    assert serve(application(lambda handler: handler.redirect("/", status=status))).get("/").status == 500
+    assert (
+        serve(application(lambda handler: handler.redirect("/", status=status))).get("/").status
+        == 500
+    )
 
 
 def test_redirect_cannot_break_out(serve):
@@ -261,7 +264,9 @@ def test_static_url(serve, tmp_path):
     assert "?v=" not in urls["bare"]
     assert server.get(urls["plain"].replace(" ", "%20")).text == "content"
     # The attribute is the default, for all URLs of a handler.
-    server = serve(application(lambda h: (setattr(h, "include_host", True), h.write(h.static_url("x")))))
+    server = serve(
+        application(lambda h: (setattr(h, "include_host", True), h.write(h.static_url("x"))))
+    )
     assert server.get("/").status == 500  # no static_path
 
 

@@ -243,10 +243,10 @@ impl Responder {
         if group.is_none() {
             return Ok(py.None());
         }
-        if !hooks.any(Hooks::DECODE_ARGUMENT) {
-            if let Ok(text) = simdutf8::basic::from_utf8(group.cast::<PyBytes>()?.as_bytes()) {
-                return Ok(PyString::new(py, text).into_any().unbind());
-            }
+        if !hooks.any(Hooks::DECODE_ARGUMENT)
+            && let Ok(text) = simdutf8::basic::from_utf8(group.cast::<PyBytes>()?.as_bytes())
+        {
+            return Ok(PyString::new(py, text).into_any().unbind());
         }
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "name"), name)?;
@@ -388,7 +388,7 @@ fn ok_status(py: Python<'_>) -> Py<PyAny> {
 #[pymethods]
 impl Responder {
     #[new]
-    #[pyo3(signature = (*args, **kwargs))]
+    #[pyo3(signature = (*args, **kwargs), text_signature = "(application, request, **kwargs)")]
     fn new(py: Python<'_>, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         let _ = (args, kwargs);
         Self::empty(py)

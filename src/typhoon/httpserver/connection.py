@@ -128,7 +128,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         return self._context
 
     def context_of(self, request: HTTPServerRequest) -> RequestContext:
-        """The client's address and protocol, as a proxy's headers have them if they are believed."""
+        """The client's address and protocol, from a proxy's headers if they are believed."""
         context = self.context
         if self._server.xheaders:
             context._apply_xheaders(request.headers)

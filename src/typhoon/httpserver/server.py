@@ -49,6 +49,10 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     - `idle_connection_timeout`: seconds after which a connection without a request is closed.
     """
 
+    _loop: asyncio.AbstractEventLoop
+    _deadlines: Deadlines
+    _done: "asyncio.Future[None]"
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Configurable has passed the arguments to `initialize`.
         pass
@@ -72,7 +76,10 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         header_timeout: float | None = None,
     ) -> None:
         TCPServer.__init__(
-            self, ssl_options=ssl_options, max_buffer_size=max_buffer_size, read_chunk_size=chunk_size
+            self,
+            ssl_options=ssl_options,
+            max_buffer_size=max_buffer_size,
+            read_chunk_size=chunk_size,
         )
         self.request_callback = request_callback
         self.xheaders = xheaders
@@ -80,7 +87,6 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self.trusted_downstream = trusted_downstream or []
         self._connections: set[HTTP1ServerConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         max_body_size = max_body_size or max_buffer_size or MAX_BODY_SIZE
 
         on_request, on_head = self._entry()
@@ -113,7 +119,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         if type(self).start_request is HTTPServer.start_request:
             entry = getattr(self.request_callback, "_direct_entry", None)
             if entry is not None and (functions := entry()) is not None:
-                return functions
+                return functions  # type: ignore[no-any-return]
             if not isinstance(self.request_callback, HTTPServerConnectionDelegate):
                 return self.request_callback, None
         return None, head_listener(self)
@@ -131,7 +137,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
 
     def _serve(self, sock: socket.socket) -> Callable[[], None]:
         loop = IOLoop.current().asyncio_loop
-        if loop is not self._loop:
+        if getattr(self, "_loop", None) is not loop:
             # The first socket, or the first in a child process.
             self._loop = loop
             self._deadlines = Deadlines(loop)
@@ -148,7 +154,8 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             )
         )
         _run_at_once(server.start_serving())
-        return server.close
+        close: Callable[[], None] = server.close
+        return close
 
     def _connection_lost(self, connection: HTTP1ServerConnection) -> None:
         self._connections.discard(connection)

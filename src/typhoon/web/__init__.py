@@ -1,5 +1,7 @@
 """A web framework with asynchronous features that let it hold many open connections.
 
+Hello, world:
+
     import asyncio
     from typhoon.web import Application, RequestHandler
 

@@ -108,7 +108,6 @@ class Application(ReversibleRouter):
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
-        self._is_plain = True
 
     def _static_rules(self) -> list[tuple[str, Any, dict[str, Any]]]:
         path = self.settings.get("static_path")
@@ -145,8 +144,8 @@ class Application(ReversibleRouter):
     def add_handlers(self, host_pattern: str, host_handlers: _RuleList) -> None:
         """Add rules for hosts that match a pattern. They come before those for all hosts."""
         router = _HandlerRouter(self, host_handlers)
-        self._is_plain = False
-        rule = Rule(HostMatches(host_pattern), router)
+        matcher = HostMatches(host_pattern)
+        rule = Rule(matcher, router)
         if host_pattern == ".*":
             # For all hosts, behind those that have been added before.
             self.default_router.add_rules([rule])
@@ -154,7 +153,7 @@ class Application(ReversibleRouter):
             # The rule for all hosts stays the last one.
             self.default_router.rules.insert(-1, rule)
         if self.default_host is not None:
-            by_default = DefaultHostMatches(self, rule.matcher.host_pattern)
+            by_default = DefaultHostMatches(self, matcher.host_pattern)
             self.wildcard_router.add_rules([Rule(by_default, router)])
 
     def add_transform(self, transform_class: type[OutputTransform]) -> None:
@@ -208,7 +207,7 @@ class Application(ReversibleRouter):
 
     def _handle(self, request: httputil.HTTPServerRequest) -> None:
         """Let the right handler answer a complete request."""
-        match = self.wildcard_router._match(request) if self._is_plain else None
+        match = self._match(request)
         if match is None or not match[0].is_handler:
             self(request)
             return
@@ -221,11 +220,18 @@ class Application(ReversibleRouter):
         else:
             handler._run((), params)
 
+    def _match(self, request: httputil.HTTPServerRequest) -> tuple[Rule, dict[str, Any]] | None:
+        """The rule for this request and what it found; None if routers have to be asked."""
+        if len(self.default_router._rules) > 1:
+            # More than the one rule for all hosts.
+            return None
+        return self.wildcard_router._match(request)
+
     def _head_received(
         self, request: httputil.HTTPServerRequest
     ) -> httputil.HTTPMessageDelegate | None:
         """Who takes the body of this request in pieces; None if it is wanted whole."""
-        match = self.wildcard_router._match(request) if self._is_plain else None
+        match = self._match(request)
         if match is not None and match[0].is_handler:
             return None
         delegate, waiting = self._delegate(request)
@@ -264,7 +270,7 @@ class Application(ReversibleRouter):
         target_class: type[RequestHandler],
         target_kwargs: dict[str, Any] | None = None,
         path_args: list[bytes] | None = None,
-        path_kwargs: dict[str, bytes] | None = None,
+        path_kwargs: dict[str, bytes | None] | None = None,
     ) -> "_HandlerDelegate":
         """The delegate that lets a handler class answer this request."""
         return _HandlerDelegate(
@@ -282,7 +288,7 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         handler_class: type[RequestHandler],
         handler_kwargs: dict[str, Any],
         path_args: list[bytes],
-        path_kwargs: dict[str, bytes],
+        path_kwargs: dict[str, bytes | None],
     ) -> None:
         self.application = application
         self.request = request

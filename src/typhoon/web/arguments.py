@@ -97,9 +97,7 @@ class ArgumentsMixin:
             return default
         return self._clean(values[-1], name, strip)
 
-    def _get_arguments(
-        self, name: str, source: dict[str, list[bytes]], strip: bool
-    ) -> list[str]:
+    def _get_arguments(self, name: str, source: dict[str, list[bytes]], strip: bool) -> list[str]:
         if not isinstance(strip, bool):
             raise TypeError(f"strip is True or False, not {strip!r}; there is no default here")
         return [self._clean(value, name, strip) for value in source.get(name, ())]

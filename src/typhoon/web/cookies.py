@@ -25,7 +25,8 @@ class CookiesMixin:
     @property
     def cookies(self) -> "dict[str, http.cookies.Morsel[Any]]":
         """The cookies that came with the request: names to `http.cookies.Morsel`."""
-        return self.request.cookies
+        cookies: dict[str, http.cookies.Morsel[Any]] = self.request.cookies
+        return cookies
 
     @overload
     def get_cookie(self, name: str, default: str) -> str: ...

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typhoon import _core
 from typhoon.escape import utf8, xhtml_escape
-from typhoon.httputil import HTTPInputError, HTTPServerRequest
+from typhoon.httputil import HTTPInputError
 from typhoon.iostream import StreamClosedError
 from typhoon.log import app_log, gen_log
 from typhoon.web.arguments import ArgumentsMixin
@@ -18,7 +18,6 @@ from typhoon.web.errors import Finish, HTTPError
 from typhoon.web.response import ResponseMixin
 
 if TYPE_CHECKING:
-    from typhoon.web.application import Application
     from typhoon.web.transforms import OutputTransform
 
 
@@ -62,7 +61,8 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
     @property
     def settings(self) -> dict[str, Any]:
         """The application's settings."""
-        return self.application.settings
+        settings: dict[str, Any] = self.application.settings
+        return settings
 
     # The HTTP methods. What a subclass does not define is answered with 405.
 
@@ -111,7 +111,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
 
     def reverse_url(self, name: str, *args: Any) -> str:
         """The URL of the rule with this name: see `Application.reverse_url`."""
-        return self.application.reverse_url(name, *args)
+        return str(self.application.reverse_url(name, *args))
 
     def require_setting(self, name: str, feature: str = "this feature") -> None:
         """Raise an exception if the application does not have this setting."""

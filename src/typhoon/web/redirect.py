@@ -44,7 +44,7 @@ class RedirectHandler(RequestHandler):
 class FallbackHandler(RequestHandler):
     """Hands the request on to another server callback, such as a `WSGIContainer`.
 
-        (r".*", FallbackHandler, dict(fallback=wsgi_container))
+    (r".*", FallbackHandler, dict(fallback=wsgi_container))
     """
 
     def initialize(self, fallback: Callable[[HTTPServerRequest], None]) -> None:

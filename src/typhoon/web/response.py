@@ -1,15 +1,11 @@
 """What a handler answers: status, headers, body."""
 
 import datetime
-import re
-from collections.abc import Sequence
-from http.cookies import SimpleCookie
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typhoon import __version__, _core
-from typhoon.escape import json_encode, utf8
+from typhoon.escape import json_encode
 from typhoon.httputil import (
-    HTTPHeaders,
     HTTPInputError,
     ResponseStartLine,
     format_timestamp,
@@ -19,9 +15,6 @@ from typhoon.httputil import (
 if TYPE_CHECKING:
     from asyncio import Future
 
-    from typhoon.httputil import HTTPServerRequest
-    from typhoon.web.application import Application
-    from typhoon.web.transforms import OutputTransform
 
 HeaderValue = str | bytes | int | datetime.datetime
 
@@ -118,14 +111,17 @@ class ResponseMixin(_core.Responder):
         if self._headers_written:
             for transform in self._transforms:
                 chunk = transform.transform_chunk(chunk, include_footers)
-            return connection.write(b"" if head else chunk)
+            more: Future[None] = connection.write(b"" if head else chunk)
+            return more
         for transform in self._transforms:
             self._status_code, self._headers, chunk = transform.transform_first_chunk(
                 self._status_code, self._headers, chunk, include_footers
             )
         self._add_cookies()
         start_line = ResponseStartLine("", self._status_code, self._reason)
-        written = connection.write_headers(start_line, self._headers, b"" if head else chunk)
+        written: Future[None] = connection.write_headers(
+            start_line, self._headers, b"" if head else chunk
+        )
         self._headers_written = True
         return written
 

@@ -207,7 +207,7 @@ class StaticFileHandler(RequestHandler):
         return start, end
 
     def _if_range(self) -> bool:
-        """Whether the range may be served: not if what it belongs to has changed (RFC 9110 §13.1.5)."""
+        """Whether the range still belongs to what is there (RFC 9110 §13.1.5)."""
         condition = self.request.headers.get("If-Range")
         if condition is None:
             return True
