@@ -15,6 +15,7 @@ BIN       := $(VENV)/bin
 CRATE     := $(shell find rust/src -name '*.rs') rust/Cargo.toml rust/Cargo.lock pyproject.toml
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
 
 .PHONY: build demo test test-here test-core lint bench fuzz clean
 

@@ -118,7 +118,8 @@ impl Headers {
     }
 
     /// A copy with room for a few more fields, so that adding them moves nothing.
-    pub(crate) fn clone_with_room(&self) -> Self {
+    #[must_use]
+    pub fn clone_with_room(&self) -> Self {
         let mut text = Vec::with_capacity(self.text.len() + 160);
         text.extend_from_slice(&self.text);
         let mut fields = Vec::with_capacity(self.fields.len() + 4);
