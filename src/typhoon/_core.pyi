@@ -1,19 +1,34 @@
 """The typed face of the native core (`rust/src/python`)."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
 from typing import Any, Self
 
 __version__: str
 
 class RouteTable:
-    """Tells which rules of an ordered list can match a path, by the literal text in them."""
+    """The rules of a router, indexed by the literal text of their patterns."""
 
-    def __init__(self, literals: list[tuple[str, bool]], /) -> None:
-        """Index rules by (the literal text the pattern starts with, whether it is all of it)."""
+    def __init__(
+        self,
+        literals: list[tuple[str, bool]],
+        rules: list[tuple[Any, re.Pattern[str] | None, Callable[..., Any]]] = ...,
+    ) -> None:
+        """`literals` are (the literal text a pattern starts with, whether it is all of it), and
+        `rules` are (rule, pattern or None, function of the request that matches else)."""
 
     def candidates(self, path: str, /) -> tuple[int, ...]:
         """The indices of the rules that can match this path, in ascending order."""
+
+    def find(self, request: HTTPServerRequest, /) -> tuple[Any, dict[str, Any]] | None:
+        """The first rule that accepts the request and what its matcher found, or None."""
+
+def match_path(regex: re.Pattern[str], path: str, by_name: bool, /) -> dict[str, Any] | None:
+    """What a pattern's groups matched in a path, unescaped; None if it does not match."""
+
+def json_encode(value: object, /) -> str | None:
+    """The value as JSON, or None if it takes the standard library's encoder."""
 
 def xhtml_escape(value: str | bytes) -> str:
     """Escape a string so that it is valid within HTML or XML, also between quotes.

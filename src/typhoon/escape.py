@@ -12,6 +12,7 @@ from io import StringIO
 from typing import Any, overload
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from typhoon import _core
 from typhoon._core import parse_urlencoded, unquote_to_bytes, xhtml_escape
 
 __all__ = [
@@ -48,7 +49,8 @@ def json_encode(value: Any) -> str:
 
     :raises TypeError: if there is something in the object that JSON has no form for.
     """
-    return json.dumps(value).replace("</", "<\\/")
+    text = _core.json_encode(value)
+    return json.dumps(value).replace("</", "<\\/") if text is None else text
 
 
 def json_decode(value: str | bytes) -> Any:

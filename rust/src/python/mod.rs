@@ -8,6 +8,7 @@ mod escape;
 mod forms;
 mod headers;
 mod hooks;
+mod json;
 mod request;
 mod responder;
 mod routes;
@@ -25,5 +26,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     connection::register(module)?;
     hooks::register(module)?;
     responder::register(module)?;
-    module.add_class::<routes::RouteTable>()
+    json::register(module)?;
+    routes::register(module)
 }

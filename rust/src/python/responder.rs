@@ -14,9 +14,12 @@ use super::digest::tag_of;
 use super::errors::exception;
 use super::headers::{DefaultHeaders, PyHeaders};
 use super::hooks::{Hooks, replaced};
+use super::json;
 use super::request::Request;
 use super::text::latin1;
 use crate::etag::matches;
+
+const JSON: &[u8] = b"application/json; charset=UTF-8";
 
 /// Makes a response, and runs a handler. The base of `typhoon.web.RequestHandler`.
 #[pyclass(subclass, module = "typhoon._core")]
@@ -503,6 +506,17 @@ impl Responder {
             buffer.append(PyBytes::new(py, text.to_str()?.as_bytes()))
         } else if chunk.is_exact_instance_of::<PyBytes>() {
             buffer.append(chunk)
+        } else if chunk.is_exact_instance_of::<PyDict>() {
+            let mut text = Vec::new();
+            if !json::write(&mut text, chunk, 0)? {
+                return buffer.append(slf.call_method1(intern!(py, "_bytes_of"), (chunk,))?);
+            }
+            let headers = Self::headers_of(slf)?;
+            headers
+                .borrow_mut()
+                .inner
+                .set_checked(b"Content-Type", JSON);
+            buffer.append(PyBytes::new(py, &text))
         } else {
             buffer.append(slf.call_method1(intern!(py, "_bytes_of"), (chunk,))?)
         }

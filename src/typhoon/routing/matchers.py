@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from typhoon import httputil
-from typhoon.escape import url_escape, url_unescape, utf8
+from typhoon._core import match_path
+from typhoon.escape import url_escape, utf8
 from typhoon.routing.patterns import format_string
 
 
@@ -75,16 +76,7 @@ class PathMatches(Matcher):
         self._path, self._group_count = self._find_groups()
 
     def match(self, request: httputil.HTTPServerRequest) -> dict[str, Any] | None:
-        found = self.regex.match(request.path)
-        if found is None:
-            return None
-        if self._by_name:
-            named = {name: _unescape(text) for name, text in found.groupdict().items()}
-            return {"path_args": [], "path_kwargs": named}
-        groups = found.groups()
-        if groups:
-            return {"path_args": [_unescape(text) for text in groups], "path_kwargs": {}}
-        return {}
+        return match_path(self.regex, request.path, self._by_name)
 
     def reverse(self, *args: Any) -> str | None:
         """The path with `args` in place of the groups, percent-encoded.
@@ -111,9 +103,3 @@ def _whole(pattern: str | re.Pattern[str]) -> re.Pattern[str]:
     if isinstance(pattern, str):
         return re.compile(pattern if pattern.endswith("$") else pattern + "$")
     return pattern
-
-
-def _unescape(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    return url_unescape(text, encoding=None, plus=False) if "%" in text else text.encode()

@@ -176,13 +176,12 @@ class RuleRouter(Router):
     def find_handler(
         self, request: httputil.HTTPServerRequest, **kwargs: Any
     ) -> httputil.HTTPMessageDelegate | None:
-        table, entries = self._rules.lookup or self._rules.make_lookup()
+        table = self._rules.table or self._rules.make_table()
         for number in table.candidates(request.path):
-            entry = entries[number]
-            params = entry.match(request)
+            rule = self._rules[number]
+            params = rule.matcher.match(request)
             if params is None:
                 continue
-            rule = entry.rule
             if rule.target_kwargs:
                 params = {**params, "target_kwargs": rule.target_kwargs}
             delegate = self.get_target_delegate(rule.target, request, **params)
@@ -195,16 +194,7 @@ class RuleRouter(Router):
 
         What `find_handler` does without asking the target: for the way of every request.
         """
-        table, entries = self._rules.lookup or self._rules.make_lookup()
-        path = request.path
-        for number in table.candidates(path):
-            rule, exact, hit, match = entries[number]
-            if path == exact:
-                return hit
-            params = match(request)
-            if params is not None:
-                return rule, params
-        return None
+        return (self._rules.table or self._rules.make_table()).find(request)
 
     def get_target_delegate(
         self, target: Any, request: httputil.HTTPServerRequest, **target_params: Any

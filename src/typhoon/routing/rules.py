@@ -3,9 +3,8 @@
 import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from typhoon import httputil
 from typhoon._core import RouteTable
 from typhoon.routing.matchers import Matcher, PathMatches
 from typhoon.routing.patterns import literal_start
@@ -85,55 +84,43 @@ _RuleList = Sequence[Rule | list[Any] | tuple[Any, ...]]
 """Rules, or the arguments of `Rule`: what routers and applications are made of."""
 
 
-class Entry(NamedTuple):
-    """A rule as the index holds it."""
-
-    rule: Rule
-    exact: str | None
-    """The only path that the rule accepts, if there is just one to tell."""
-    hit: tuple[Rule, dict[str, Any]]
-    """The answer for that path, shared by all requests."""
-    match: Callable[[httputil.HTTPServerRequest], dict[str, Any] | None]
-
-
-Lookup = tuple[RouteTable, tuple[Entry, ...]]
-
-
 class Rules(list[Rule]):
-    """The rules of a router, with the lookup of which can match a path.
+    """The rules of a router, with the table of which can match a path.
 
-    The lookup is made when it is first needed, and anew after any change: programs insert into
+    The table is made when it is first needed, and anew after any change: programs insert into
     `RuleRouter.rules`.
     """
 
-    __slots__ = ("lookup",)
+    __slots__ = ("table",)
 
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         super().__init__(rules)
-        self.lookup: Lookup | None = None
+        self.table: RouteTable | None = None
 
-    def make_lookup(self) -> Lookup:
-        """Read the rules as they are now; the table's indices are those of the entries."""
-        literals = [_literal_of(rule.matcher) for rule in self]
-        entries = tuple(
-            Entry(rule, text if exact else None, (rule, {}), rule.matcher.match)
-            for rule, (text, exact) in zip(self, literals, strict=True)
+    def make_table(self) -> RouteTable:
+        """Read the rules as they are now; the table's indices are theirs."""
+        patterns = [_pattern_of(rule.matcher) for rule in self]
+        self.table = RouteTable(
+            [("", False) if pattern is None else literal_start(pattern) for pattern in patterns],
+            [
+                (rule, pattern, rule.matcher.match)
+                for rule, pattern in zip(self, patterns, strict=True)
+            ],
         )
-        self.lookup = RouteTable(literals), entries
-        return self.lookup
+        return self.table
 
 
-def _literal_of(matcher: Matcher) -> tuple[str, bool]:
-    """The literal text that a path has to start with, and whether it is all there is."""
+def _pattern_of(matcher: Matcher) -> re.Pattern[str] | None:
+    """The pattern that a path has to match, if that is all there is to it."""
     if isinstance(matcher, PathMatches) and type(matcher).match is PathMatches.match:
-        return literal_start(matcher.regex)
-    return "", False
+        return matcher.regex
+    return None
 
 
 def _changing(change: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(change)
     def method(self: Rules, *args: Any, **kwargs: Any) -> Any:
-        self.lookup = None
+        self.table = None
         return change(self, *args, **kwargs)
 
     return method

@@ -212,7 +212,10 @@ class Application(ReversibleRouter):
             self(request)
             return
         rule, params = match
-        handler = rule.target(self, request, **rule.target_kwargs)
+        if rule.target_kwargs:
+            handler = rule.target(self, request, **rule.target_kwargs)
+        else:
+            handler = rule.target(self, request)
         if self.transforms:
             handler._transforms = [make(request) for make in self.transforms]
         if params:
@@ -225,7 +228,8 @@ class Application(ReversibleRouter):
         if len(self.default_router._rules) > 1:
             # More than the one rule for all hosts.
             return None
-        return self.wildcard_router._match(request)
+        rules = self.wildcard_router._rules
+        return (rules.table or rules.make_table()).find(request)
 
     def _head_received(
         self, request: httputil.HTTPServerRequest
