@@ -43,11 +43,19 @@ struct Field {
 }
 
 /// The fields of one message, in order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Headers {
     text: Vec<u8>,
     fields: Vec<Field>,
     garbage: usize,
+    /// The text is just what the fields are in a head, line by line.
+    is_lines: bool,
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Whether this byte may stand in a token (RFC 9110 §5.6.2).
@@ -114,6 +122,7 @@ impl Headers {
             text: Vec::new(),
             fields: Vec::new(),
             garbage: 0,
+            is_lines: true,
         }
     }
 
@@ -128,6 +137,7 @@ impl Headers {
             text,
             fields,
             garbage: self.garbage,
+            is_lines: self.is_lines,
         }
     }
 
@@ -147,6 +157,7 @@ impl Headers {
             text,
             fields,
             garbage: 0,
+            is_lines: false,
         }
     }
 
@@ -247,7 +258,9 @@ impl Headers {
         let start = self.text.len() as u32;
         normalise_into(&mut self.text, name);
         let name = (start, self.text.len() as u32);
+        self.text.extend_from_slice(b": ");
         let value = self.append_text(value);
+        self.text.extend_from_slice(b"\r\n");
         self.fields.push(Field { name, value });
     }
 
@@ -264,8 +277,13 @@ impl Headers {
             return self.add_checked(name, value);
         };
         let old = self.fields[first].value;
-        self.garbage += (old.1 - old.0) as usize;
-        self.fields[first].value = self.append_text(value);
+        if (old.1 - old.0) as usize == value.len() {
+            self.text[old.0 as usize..old.1 as usize].copy_from_slice(value);
+        } else {
+            self.garbage += (old.1 - old.0) as usize;
+            self.fields[first].value = self.append_text(value);
+            self.is_lines = false;
+        }
         self.remove_from(name, first + 1);
         self.compact();
     }
@@ -291,7 +309,9 @@ impl Headers {
             keep
         });
         self.garbage += garbage;
-        self.fields.len() < before
+        let removed = self.fields.len() < before;
+        self.is_lines &= !removed;
+        removed
     }
 
     /// Remove all values of the name; whether there were any.
@@ -327,10 +347,11 @@ impl Headers {
         let Some(last) = self.fields.last_mut() else {
             return Ok(false);
         };
+        self.is_lines = false;
         let more = trim_ows(more);
         let mut value = last.value;
         if value.1 as usize != self.text.len() {
-            // Only the last value of a parsed head, once: behind it stands a line end.
+            // Only the first time: behind the value of a line stands its end.
             self.garbage += (value.1 - value.0) as usize;
             let start = self.text.len() as u32;
             self.text
@@ -348,6 +369,10 @@ impl Headers {
 
     /// Write all fields as lines of a message head, without the empty line behind them.
     pub fn write_to(&self, out: &mut Vec<u8>) {
+        if self.is_lines {
+            out.extend_from_slice(&self.text);
+            return;
+        }
         for (name, value) in self.iter() {
             out.extend_from_slice(name);
             out.extend_from_slice(b": ");
@@ -419,6 +444,27 @@ mod tests {
         assert!(headers.is_empty());
     }
 
+    fn written(headers: &Headers) -> String {
+        let mut out = Vec::new();
+        headers.write_to(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn fields_are_written_alike_however_they_came_to_be() {
+        let mut headers = headers(&[("a", "1"), ("b", "22"), ("A", "3")]);
+        assert_eq!(written(&headers), "A: 1\r\nB: 22\r\nA: 3\r\n");
+        headers.set(b"b", b"44").unwrap();
+        assert_eq!(written(&headers), "A: 1\r\nB: 44\r\nA: 3\r\n");
+        headers.set(b"b", b"555").unwrap();
+        assert_eq!(written(&headers), "A: 1\r\nB: 555\r\nA: 3\r\n");
+        headers.remove(b"a");
+        headers.add(b"c", b"").unwrap();
+        assert_eq!(written(&headers), "B: 555\r\nC: \r\n");
+        headers.continue_last(b" more").unwrap();
+        assert_eq!(written(&headers), "B: 555\r\nC: more\r\n");
+    }
+
     #[test]
     fn endless_updates_stay_bounded() {
         let mut headers = Headers::new();
@@ -454,8 +500,8 @@ mod tests {
         for _ in 0..10_000 {
             headers.continue_last(b"x").unwrap();
         }
-        assert_eq!(headers.text.len(), "A1".len() + 2 * 10_000);
-        assert_eq!(headers.garbage, 0);
+        assert_eq!(headers.text.len(), "A: 1\r\n".len() + 1 + 2 * 10_000);
+        assert_eq!(headers.garbage, 1);
     }
 
     proptest! {

@@ -26,6 +26,7 @@ use pyo3::types::{PyBytes, PyList, PyString};
 use super::buffers;
 use super::errors::exception;
 use super::headers::PyHeaders;
+use super::output::Output;
 use super::request::Request;
 use super::text::to_latin1;
 use crate::http1::{BodyLength, Decoder, EncodeError, Encoder, Error, Event, Head, Limits, Role};
@@ -166,7 +167,7 @@ impl Unread {
 pub struct ServerConnection {
     settings: Py<ServerSettings>,
     transport: Option<Py<PyAny>>,
-    write: Option<Py<PyAny>>,
+    output: Option<Output>,
     decoder: Decoder,
     encoder: Encoder,
     unread: Unread,
@@ -244,9 +245,17 @@ impl ServerConnection {
 
     fn write_bytes(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
         let py = slf.py();
-        let write = slf.borrow().write.as_ref().map(|write| write.clone_ref(py));
-        if let Some(write) = write {
-            write.bind(py).call1((PyBytes::new(py, data),))?;
+        let output = slf.borrow().output.as_ref().map(|output| output.handle(py));
+        match output {
+            Some(output) => Self::note_queued(slf, output.send(py, data)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Remember whether the transport may have something to send.
+    fn note_queued(slf: Slf<'_, '_>, queued: bool) -> PyResult<()> {
+        if let Some(output) = &mut slf.borrow_mut().output {
+            output.queued = queued;
         }
         Ok(())
     }
@@ -676,7 +685,7 @@ impl ServerConnection {
         Self {
             settings,
             transport: None,
-            write: None,
+            output: None,
             decoder: Decoder::new(Role::Server, limits),
             encoder: Encoder::new(),
             unread: Unread::default(),
@@ -704,7 +713,9 @@ impl ServerConnection {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.settings)?;
         visit.call(&self.transport)?;
-        visit.call(&self.write)?;
+        if let Some(output) = &self.output {
+            output.traverse(&visit)?;
+        }
         visit.call(&self.request)?;
         visit.call(&self.sink)?;
         visit.call(&self.close_callback)
@@ -712,7 +723,7 @@ impl ServerConnection {
 
     fn __clear__(&mut self) {
         self.transport = None;
-        self.write = None;
+        self.output = None;
         self.request = None;
         self.sink = None;
         self.close_callback = None;
@@ -722,7 +733,7 @@ impl ServerConnection {
     fn connection_made(slf: &Bound<'_, Self>, transport: Bound<'_, PyAny>) -> PyResult<()> {
         let idle_timeout = {
             let mut this = slf.borrow_mut();
-            this.write = Some(transport.getattr(intern!(slf.py(), "write"))?.unbind());
+            this.output = Some(Output::new(&transport)?);
             this.transport = Some(transport.unbind());
             this.settings.get().idle_timeout
         };
@@ -780,7 +791,7 @@ impl ServerConnection {
         let exchange = {
             let mut this = slf.borrow_mut();
             this.deaf = true;
-            this.write = None;
+            this.output = None;
             this.unread = Unread::default();
             this.exchange
         };
@@ -866,7 +877,7 @@ impl ServerConnection {
         }
         let copies = length <= COPY_LIMIT;
         let mut out = Vec::with_capacity(512 + if copies { length } else { 0 });
-        let (write, chunks_follow) = {
+        let (output, chunks_follow) = {
             let mut this = slf.borrow_mut();
             if this.is_gone() {
                 return Ok(());
@@ -900,18 +911,19 @@ impl ServerConnection {
             // Nothing was wrong with it: from here on the response is on its way.
             this.encoder = encoder;
             (
-                this.write.as_ref().map(|write| write.clone_ref(py)),
+                this.output.as_ref().map(|output| output.handle(py)),
                 chunks_follow,
             )
         };
-        if let Some(write) = write {
-            let write = write.bind(py);
-            write.call1((PyBytes::new(py, &out),))?;
+        if let Some(output) = output {
+            let mut queued = output.send(py, &out)?;
             if chunks_follow {
                 for chunk in chunks {
-                    write.call1((chunk,))?;
+                    output.send_object(py, &chunk)?;
                 }
+                queued = true;
             }
+            Self::note_queued(slf, queued)?;
         }
         Self::end_exchange(slf)
     }
@@ -988,7 +1000,7 @@ impl ServerConnection {
         self.request = None;
         self.sink = None;
         self.close_callback = None;
-        self.write = None;
+        self.output = None;
         self.transport = None;
         let unread = std::mem::take(&mut self.unread);
         Ok(unread.buffer[unread.start..].to_vec())

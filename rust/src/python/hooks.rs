@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 /// The names of the hooks, in the order of their bits.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "clear",
     "set_default_headers",
     "initialize",
@@ -30,6 +30,7 @@ const NAMES: [&str; 15] = [
     "decode_argument",
     "SUPPORTED_METHODS",
     "_auto_finish",
+    "_stream_request_body",
 ];
 
 /// Places for classes that are remembered. Two that share one cost each other a look-up.
@@ -53,6 +54,7 @@ impl Hooks {
     pub const DECODE_ARGUMENT: Self = Self(1 << 12);
     pub const SUPPORTED_METHODS: Self = Self(1 << 13);
     pub const AUTO_FINISH: Self = Self(1 << 14);
+    pub const STREAM_REQUEST_BODY: Self = Self(1 << 15);
 
     /// Whether any of these is in the set.
     pub const fn any(self, hooks: Self) -> bool {

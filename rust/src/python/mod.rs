@@ -9,6 +9,7 @@ mod forms;
 mod headers;
 mod hooks;
 mod json;
+mod output;
 mod request;
 mod responder;
 mod routes;

@@ -209,6 +209,26 @@ impl Request {
         self.body = Body::Received(body);
     }
 
+    /// The method of a request of whatever class.
+    pub fn method_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+        let py = request.py();
+        let own = request.cast_exact::<Self>().ok();
+        match own.and_then(|request| request.borrow().method(py)) {
+            Some(method) => Ok(method.into_bound(py).cast_into()?),
+            None => Ok(request.getattr(intern!(py, "method"))?.cast_into()?),
+        }
+    }
+
+    /// The connection of a request of whatever class.
+    pub fn connection_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        let own = request.cast_exact::<Self>().ok();
+        match own.and_then(|request| request.borrow().connection(py)) {
+            Some(connection) => Ok(connection.into_bound(py)),
+            None => request.getattr(intern!(py, "connection")),
+        }
+    }
+
     pub fn body_bytes<'a>(&'a self, py: Python<'a>) -> PyResult<&'a [u8]> {
         match &self.body {
             Body::Received(body) => Ok(body),

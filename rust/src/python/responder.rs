@@ -129,9 +129,8 @@ impl Responder {
 
     /// Whether the request method is GET or HEAD.
     fn is_retrieval(request: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let method = request.getattr(intern!(request.py(), "method"))?;
-        let method = method.cast::<PyString>()?.to_str()?;
-        Ok(method == "GET" || method == "HEAD")
+        let method = Request::method_of(request)?;
+        Ok(matches!(method.to_str()?, "GET" | "HEAD"))
     }
 
     /// Give a response to GET or HEAD its tag, and make it a 304 if the client has it already.
@@ -200,7 +199,7 @@ impl Responder {
     /// End the response; `finish` without what its callers may leave out.
     fn end(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
         let py = slf.py();
-        let connection = Self::request_of(slf)?.getattr(intern!(py, "connection"))?;
+        let connection = Request::connection_of(&Self::request_of(slf)?)?;
         if slf.borrow().headers_written {
             slf.call_method1(intern!(py, "flush"), (true,))?;
             connection.call_method0(intern!(py, "finish"))?;
@@ -287,9 +286,7 @@ impl Responder {
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
-        let method = Self::request_of(slf)?
-            .getattr(intern!(py, "method"))?
-            .cast_into::<PyString>()?;
+        let method = Request::method_of(&Self::request_of(slf)?)?;
         let (name, known) = python_name(&method)?;
         let supported = if known && !hooks.any(Hooks::SUPPORTED_METHODS) {
             true
@@ -316,10 +313,7 @@ impl Responder {
                 return Ok(None);
             }
         }
-        if slf
-            .getattr(intern!(py, "_stream_request_body"))?
-            .is_truthy()?
-        {
+        if hooks.any(Hooks::STREAM_REQUEST_BODY) {
             return slf
                 .call_method1(intern!(py, "_continue"), (py.None(),))
                 .map(Some);
@@ -483,8 +477,8 @@ impl Responder {
 
     /// Call the method of the handler that the request asks for.
     fn _call_method<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let method = Self::request_of(slf)?.getattr(intern!(slf.py(), "method"))?;
-        let (name, _) = python_name(method.cast::<PyString>()?)?;
+        let method = Request::method_of(&Self::request_of(slf)?)?;
+        let (name, _) = python_name(&method)?;
         Self::call_by_name(slf, &name)
     }
 
@@ -542,7 +536,7 @@ impl Responder {
                 Self::write(slf, chunk)?;
             }
         }
-        let connection = Self::request_of(slf)?.getattr(intern!(py, "connection"))?;
+        let connection = Request::connection_of(&Self::request_of(slf)?)?;
         Self::end(slf, hooks)?;
         connection.call_method0(intern!(py, "drained"))
     }

@@ -1,0 +1,120 @@
+//! Where the bytes of a connection go: to its socket, or to its transport.
+//!
+//! A transport takes a bytes object, keeps track of it and tries to send it at once. On a plain
+//! socket with nothing queued we try that ourselves: it saves the object and the bookkeeping, on
+//! every response. What the socket does not take, and whatever goes wrong, is the transport's.
+
+use std::os::raw::c_int;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// The way out of a connection.
+pub struct Output {
+    transport: Py<PyAny>,
+    write: Py<PyAny>,
+    /// The socket, if it is a plain one.
+    socket: Option<c_int>,
+    /// The transport may have bytes that have not been sent: they go first.
+    pub queued: bool,
+}
+
+impl Output {
+    /// The way out through this transport.
+    pub fn new(transport: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = transport.py();
+        let write = transport.getattr(intern!(py, "write"))?.unbind();
+        let socket = plain_socket(transport)?;
+        Ok(Self {
+            transport: transport.clone().unbind(),
+            write,
+            socket,
+            queued: false,
+        })
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.transport)?;
+        visit.call(&self.write)
+    }
+
+    /// A second handle to the same way, to be used while the connection is not borrowed.
+    pub fn handle(&self, py: Python<'_>) -> Self {
+        Self {
+            transport: self.transport.clone_ref(py),
+            write: self.write.clone_ref(py),
+            socket: self.socket,
+            queued: self.queued,
+        }
+    }
+
+    /// Send these bytes. True if the transport has some of them now, or of earlier ones.
+    pub fn send(&self, py: Python<'_>, data: &[u8]) -> PyResult<bool> {
+        let sent = self.send_directly(py, data)?;
+        if sent < data.len() {
+            self.write
+                .bind(py)
+                .call1((PyBytes::new(py, &data[sent..]),))?;
+        }
+        Ok(sent < data.len())
+    }
+
+    /// Hand a bytes object to the transport as it is.
+    pub fn send_object(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.write.bind(py).call1((data,)).map(drop)
+    }
+
+    /// How many of the bytes the socket has taken.
+    #[cfg(unix)]
+    #[allow(unsafe_code)]
+    fn send_directly(&self, py: Python<'_>, data: &[u8]) -> PyResult<usize> {
+        use rustix::net::{SendFlags, send};
+
+        let Some(socket) = self.socket else {
+            return Ok(0);
+        };
+        let transport = self.transport.bind(py);
+        if self.queued {
+            let size = transport.call_method0(intern!(py, "get_write_buffer_size"))?;
+            if size.extract::<usize>()? > 0 {
+                return Ok(0);
+            }
+        }
+        if transport
+            .call_method0(intern!(py, "is_closing"))?
+            .is_truthy()?
+        {
+            return Ok(0);
+        }
+        // SAFETY: the transport is open, so it has not closed its socket, and will not do so
+        // before this function returns.
+        let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
+        // An error is not lost: the transport meets it, too, and closes the connection with it.
+        Ok(send(socket, data, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0))
+    }
+
+    #[cfg(not(unix))]
+    fn send_directly(&self, _py: Python<'_>, _data: &[u8]) -> PyResult<usize> {
+        Ok(0)
+    }
+}
+
+/// The descriptor of a transport's socket; None if there is TLS, or anything else, in between.
+fn plain_socket(transport: &Bound<'_, PyAny>) -> PyResult<Option<c_int>> {
+    let py = transport.py();
+    let name = intern!(py, "get_extra_info");
+    if !transport
+        .call_method1(name, (intern!(py, "sslcontext"),))?
+        .is_none()
+    {
+        return Ok(None);
+    }
+    let socket = transport.call_method1(name, (intern!(py, "socket"),))?;
+    if socket.is_none() {
+        return Ok(None);
+    }
+    let descriptor: c_int = socket.call_method0(intern!(py, "fileno"))?.extract()?;
+    Ok((descriptor >= 0).then_some(descriptor))
+}
