@@ -240,3 +240,13 @@ class Responder:
 
 def set_handler_class(handler_class: type[Responder], /) -> None:
     """Say which class the hooks belong to, before any of them has been replaced."""
+
+class Dispatcher:
+    """Finds the handler class for a request in the rules of an `Application`, and runs a handler."""
+
+    def __init__(self, application: Any, /) -> None: ...
+    def find(self, request: HTTPServerRequest, /) -> tuple[Any, dict[str, Any]] | None:
+        """The rule for this request and what it found; None if routers have to be asked."""
+
+    def __call__(self, request: HTTPServerRequest, /) -> None:
+        """Let the right handler answer a complete request."""

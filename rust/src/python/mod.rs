@@ -3,6 +3,7 @@
 mod buffers;
 mod connection;
 mod digest;
+mod dispatch;
 mod errors;
 mod escape;
 mod forms;
@@ -27,6 +28,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     connection::register(module)?;
     hooks::register(module)?;
     responder::register(module)?;
+    dispatch::register(module)?;
     json::register(module)?;
     routes::register(module)
 }

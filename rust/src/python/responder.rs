@@ -445,7 +445,7 @@ impl Responder {
     /// Handle the request: at once as far as it goes, the rest in a task.
     ///
     /// `path_args` and `path_kwargs` are the groups of the rule's pattern.
-    fn _run(
+    pub fn _run(
         slf: &Bound<'_, Self>,
         path_args: &Bound<'_, PyAny>,
         path_kwargs: &Bound<'_, PyDict>,
@@ -702,7 +702,7 @@ impl Responder {
         }
     }
     #[setter(_transforms)]
-    fn set_transforms(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn set_transforms(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.transforms = if value.is_truthy()? {
             Some(value.clone().unbind())
         } else {

@@ -102,7 +102,7 @@ impl RouteTable {
     }
 
     /// The first rule that accepts the request and what its matcher found, or None.
-    fn find<'py>(
+    pub fn find<'py>(
         &self,
         py: Python<'py>,
         request: &Bound<'py, PyAny>,

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from typhoon import httputil
+from typhoon import _core, httputil
 from typhoon.httpserver import HTTPServer
 from typhoon.iostream import StreamClosedError
 from typhoon.log import access_log
@@ -203,45 +203,20 @@ class Application(ReversibleRouter):
         for name in ("start_request", "find_handler", "get_handler_delegate"):
             if getattr(type(self), name) is not getattr(Application, name):
                 return None
-        return self._handle, self._head_received
+        dispatcher = _core.Dispatcher(self)
 
-    def _handle(self, request: httputil.HTTPServerRequest) -> None:
-        """Let the right handler answer a complete request."""
-        match = self._match(request)
-        if match is None or not match[0].is_handler:
-            self(request)
-            return
-        rule, params = match
-        if rule.target_kwargs:
-            handler = rule.target(self, request, **rule.target_kwargs)
-        else:
-            handler = rule.target(self, request)
-        if self.transforms:
-            handler._transforms = [make(request) for make in self.transforms]
-        if params:
-            handler._run(params.get("path_args", ()), params.get("path_kwargs") or {})
-        else:
-            handler._run((), params)
+        def head_received(
+            request: httputil.HTTPServerRequest,
+        ) -> httputil.HTTPMessageDelegate | None:
+            """Who takes the body of this request in pieces; None if it is wanted whole."""
+            if dispatcher.find(request) is not None:
+                return None
+            delegate, waiting = self._delegate(request)
+            if waiting is not None:
+                request.connection.hold(waiting)
+            return delegate
 
-    def _match(self, request: httputil.HTTPServerRequest) -> tuple[Rule, dict[str, Any]] | None:
-        """The rule for this request and what it found; None if routers have to be asked."""
-        if len(self.default_router._rules) > 1:
-            # More than the one rule for all hosts.
-            return None
-        rules = self.wildcard_router._rules
-        return (rules.table or rules.make_table()).find(request)
-
-    def _head_received(
-        self, request: httputil.HTTPServerRequest
-    ) -> httputil.HTTPMessageDelegate | None:
-        """Who takes the body of this request in pieces; None if it is wanted whole."""
-        match = self._match(request)
-        if match is not None and match[0].is_handler:
-            return None
-        delegate, waiting = self._delegate(request)
-        if waiting is not None:
-            request.connection.hold(waiting)
-        return delegate
+        return dispatcher, head_received
 
     def _delegate(
         self, request: httputil.HTTPServerRequest
