@@ -12,6 +12,8 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 
+from typhoon.httpserver.sendfile import read_at
+
 CHUNK_SIZE = 64 * 1024
 """Bytes that are read at a time."""
 
@@ -51,13 +53,15 @@ class OpenFile:
 
     def read(self, start: int, count: int) -> bytes:
         """`count` bytes from `start` on, or fewer at the end of the file."""
-        data = _pread(self.fd, count, start)
-        while len(data) < count and (more := _pread(self.fd, count - len(data), start + len(data))):
+        data = read_at(self.fd, count, start)
+        while len(data) < count and (
+            more := read_at(self.fd, count - len(data), start + len(data))
+        ):
             data += more
         return data
 
     def chunks(self, start: int, count: int) -> Iterator[bytes]:
-        while count > 0 and (chunk := _pread(self.fd, min(count, CHUNK_SIZE), start)):
+        while count > 0 and (chunk := read_at(self.fd, min(count, CHUNK_SIZE), start)):
             yield chunk
             start += len(chunk)
             count -= len(chunk)
@@ -76,16 +80,6 @@ class OpenFile:
 
     def __del__(self) -> None:
         self.close()
-
-
-if sys.platform == "win32":
-
-    def _pread(fd: int, count: int, start: int) -> bytes:
-        os.lseek(fd, start, os.SEEK_SET)
-        return os.read(fd, count)
-
-else:
-    _pread = os.pread
 
 
 def open_inside(path: str, directories: Sequence[str]) -> OpenFile:

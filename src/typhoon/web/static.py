@@ -7,8 +7,6 @@ import functools
 import hashlib
 import mimetypes
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +24,7 @@ from typhoon.web.openfile import (
     open_inside,
     stamp_of,
 )
+from typhoon.web.versions import VersionCache
 
 WHOLE_SIZE = 64 * 1024
 """Bytes up to which a body is read at once and sent together with its head."""
@@ -85,8 +84,7 @@ class StaticFileHandler(RequestHandler):
         None
     )
 
-    _static_hashes: OrderedDict[tuple[type, str], tuple[Stamp | None, str]] = OrderedDict()
-    _lock = threading.Lock()
+    _static_hashes = VersionCache()
     _file: OpenFile | None = None
     _etag: tuple[str | None] | None = None
 
@@ -106,8 +104,7 @@ class StaticFileHandler(RequestHandler):
     @classmethod
     def reset(cls) -> None:
         """Forget the versions of all files."""
-        with cls._lock:
-            cls._static_hashes.clear()
+        cls._static_hashes.clear()
 
     # --- the request ------------------------------------------------------------------------
 
@@ -414,7 +411,7 @@ class StaticFileHandler(RequestHandler):
             raise HTTPError(403, "%s is not in root static directory", path)
         try:
             stamp = stamp_of(os.stat(abspath))
-            known = cls._get_known_version(abspath, stamp)
+            known = cls._static_hashes.get((cls, abspath), stamp)
             if known is not None:
                 return known
             options = settings.get("static_handler_args") or {}
@@ -448,7 +445,7 @@ class StaticFileHandler(RequestHandler):
             stamp = stamp_of(file.stat if file is not None else os.stat(abspath))
         except (OSError, ValueError):
             stamp = None  # The content comes from elsewhere, and is not seen to change.
-        known = cls._get_known_version(abspath, stamp)
+        known = cls._static_hashes.get((cls, abspath), stamp)
         if known is not None:
             return known
         try:
@@ -459,21 +456,8 @@ class StaticFileHandler(RequestHandler):
         except OSError:
             gen_log.error("Could not open static file %r", abspath)
             return None
-        with cls._lock:
-            cls._static_hashes[cls, abspath] = stamp, version
-            cls._static_hashes.move_to_end((cls, abspath))
-            while len(cls._static_hashes) > cls.MAX_CACHED_VERSIONS:
-                cls._static_hashes.popitem(last=False)
+        cls._static_hashes.put((cls, abspath), stamp, version, cls.MAX_CACHED_VERSIONS)
         return version
-
-    @classmethod
-    def _get_known_version(cls, abspath: str, stamp: Stamp | None) -> str | None:
-        with cls._lock:
-            known_stamp, version = cls._static_hashes.get((cls, abspath), (None, None))
-            if version is None or known_stamp != stamp:
-                return None
-            cls._static_hashes.move_to_end((cls, abspath))
-            return version
 
     @classmethod
     def _has_default(cls, name: str) -> bool:
@@ -494,7 +478,7 @@ class StaticFileHandler(RequestHandler):
     def _is_slow_to_hash(cls, file: OpenFile) -> bool:
         return (
             HASH_SIZE < file.stat.st_size <= cls.MAX_VERSION_CONTENT_SIZE
-            and cls._get_known_version(file.path, stamp_of(file.stat)) is None
+            and cls._static_hashes.get((cls, file.path), stamp_of(file.stat)) is None
         )
 
     def _close_file(self) -> None:
