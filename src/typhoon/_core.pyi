@@ -242,7 +242,7 @@ def set_handler_class(handler_class: type[Responder], /) -> None:
     """Say which class the hooks belong to, before any of them has been replaced."""
 
 class Dispatcher:
-    """Finds the handler class for a request in the rules of an `Application`, and runs a handler."""
+    """Finds the handler class for a request in an `Application`, and runs a handler."""
 
     def __init__(self, application: Any, /) -> None: ...
     def find(self, request: HTTPServerRequest, /) -> tuple[Any, dict[str, Any]] | None:
@@ -250,3 +250,9 @@ class Dispatcher:
 
     def __call__(self, request: HTTPServerRequest, /) -> None:
         """Let the right handler answer a complete request."""
+
+def class_version(class_: type, /) -> int:
+    """A number that changes whenever the class or one of its bases does. 0 if there is none."""
+
+DONE: Awaitable[None]
+"""What a handler's method returns that is done already, but whose callers may await it."""

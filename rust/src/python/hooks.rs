@@ -116,6 +116,13 @@ fn version(class: &Bound<'_, PyType>) -> u32 {
     unsafe { (*class.as_type_ptr()).tp_version_tag }
 }
 
+/// A number that changes whenever the class or one of its bases does. 0 if there is none.
+#[pyfunction]
+fn class_version(class: &Bound<'_, PyType>) -> u32 {
+    version(class)
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(class_version, module)?)?;
     module.add_function(wrap_pyfunction!(set_handler_class, module)?)
 }

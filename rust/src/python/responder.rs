@@ -319,7 +319,7 @@ impl Responder {
                 .map(Some);
         }
         let result = Self::call_by_name(slf, &name)?;
-        if !result.is_none() {
+        if !result.is_none() && !result.is_exact_instance_of::<Done>() {
             return slf
                 .call_method1(intern!(py, "_conclude"), (result,))
                 .map(Some);
@@ -748,6 +748,27 @@ impl Responder {
     }
 }
 
+/// An awaitable with nothing to wait for: what a method returns that is done already, but whose
+/// callers may await it. A handler's method that returns it costs no task.
+#[pyclass(frozen, module = "typhoon._core")]
+pub struct Done;
+
+#[pymethods]
+impl Done {
+    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self) -> Option<()> {
+        None
+    }
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("DONE", Py::new(module.py(), Done)?)?;
     module.add_class::<Responder>()
 }

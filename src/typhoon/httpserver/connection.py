@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon import _core
 from typhoon.httpserver.context import RequestContext
+from typhoon.httpserver.sendfile import send_file
 from typhoon.httputil import (
     HTTPConnection,
     HTTPHeaders,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
     """One connection to a client: an asyncio protocol, and the `HTTPConnection` of its requests."""
 
-    __slots__ = ("_bucket", "_context", "_held_by", "_server", "_waiters")
+    __slots__ = ("_bucket", "_context", "_file_lost", "_held_by", "_server", "_waiters")
 
     _server: "HTTPServer"
 
@@ -37,6 +38,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         self._bucket = 0
         self._context: RequestContext | None = None
         self._held_by: asyncio.Future[Any] | None = None
+        self._file_lost: asyncio.Future[None] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -66,6 +68,30 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
     def finish(self) -> None:
         """The response is complete."""
         self.send_end()
+
+    async def send_file(self, fd: int, offset: int, count: int) -> None:
+        """Send a part of a file as (a piece of) the body, in the kernel where that is possible.
+
+        `count` bytes from `offset` on of what is open as `fd`, which stays open. The head has to
+        have a Content-Length. Raises `StreamClosedError` if not all of it could be sent; the
+        connection is closed then.
+        """
+        if not self._data_elsewhere(count):
+            return
+        transport = self.transport
+        if transport is None:
+            raise StreamClosedError
+        self._file_lost = lost = self._server._loop.create_future()
+        try:
+            await send_file(transport, fd, offset, count, lost=lost, drain=self.drained)
+        except (OSError, EOFError) as error:
+            self.abort()
+            raise StreamClosedError(error) from error
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._file_lost = None
 
     def drained(self) -> "asyncio.Future[None]":
         """Done once the transport's buffer is below its high-water mark.
@@ -186,6 +212,8 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     def _lost(self) -> None:
         self._server._deadlines.discard(self, self._bucket)
+        if self._file_lost is not None:
+            self._file_lost.set_result(None)
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():

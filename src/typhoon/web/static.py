@@ -7,10 +7,13 @@ import functools
 import hashlib
 import mimetypes
 import os
-from collections.abc import Awaitable, Generator, Iterable, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import Any
 
-from typhoon import httputil
+from typhoon import _core, httputil
+from typhoon._core import DONE
+from typhoon.httpserver import HTTP1ServerConnection
 from typhoon.iostream import StreamClosedError
 from typhoon.log import gen_log
 from typhoon.web.errors import HTTPError
@@ -24,6 +27,7 @@ from typhoon.web.openfile import (
     open_inside,
     stamp_of,
 )
+from typhoon.web.smallfiles import SmallFile, SmallFiles
 from typhoon.web.versions import VersionCache
 
 WHOLE_SIZE = 64 * 1024
@@ -32,16 +36,13 @@ WHOLE_SIZE = 64 * 1024
 HASH_SIZE = 1024 * 1024
 """Bytes up to which a file is hashed in the event loop (about 2 ms), not in a thread."""
 
+SETTLED = 2.0
+"""Seconds for which a file has not changed before it is kept: times of files are coarse."""
 
-class _Done:
-    """An awaitable with nothing to wait for: what a method gives that is already done."""
+_CONDITIONS = ("Range", "If-None-Match", "If-Modified-Since")
+_FILE_HEADERS = ("Accept-Ranges", "Etag", "Last-Modified", "Content-Type")
 
-    def __await__(self) -> Generator[None, None, None]:
-        return
-        yield
-
-
-DONE = _Done()
+_small_files = SmallFiles()
 
 
 class StaticFileHandler(RequestHandler):
@@ -103,8 +104,9 @@ class StaticFileHandler(RequestHandler):
 
     @classmethod
     def reset(cls) -> None:
-        """Forget the versions of all files."""
+        """Forget the versions of all files, and the small ones that are kept."""
         cls._static_hashes.clear()
+        _small_files.clear()
 
     # --- the request ------------------------------------------------------------------------
 
@@ -113,6 +115,8 @@ class StaticFileHandler(RequestHandler):
 
     def get(self, path: str, include_body: bool = True) -> Awaitable[None]:
         """Serve the file; small ones at once, so that what is returned need not be waited for."""
+        if include_body and self._serve_known(path):
+            return DONE
         self.path = self.parse_url_path(path)
         if "\0" in self.path:
             raise HTTPError(404)
@@ -134,6 +138,42 @@ class StaticFileHandler(RequestHandler):
         finally:
             if not waiting:
                 self._close_file()
+
+    def _serve_known(self, path: str) -> bool:
+        """Serve a small file that has been served like this before."""
+        request = self.request
+        if (
+            type(self) is not StaticFileHandler
+            or request.query
+            or self.default_filename is not None
+            or self.allowed_symlink_directory is not None
+        ):
+            return False
+        file = _small_files.get((self.root, path), _core.class_version(type(self)))
+        if file is None or any(request._header(name) for name in _CONDITIONS):
+            return False
+        self._etag = (file.etag,)
+        self._headers.update(file.headers)
+        self.write(file.body)
+        return True
+
+    def _keep(self, file: OpenFile, body: bytes) -> None:
+        """Remember how this file is served, if there is nothing that could change it meanwhile."""
+        changed = max(file.stat.st_mtime, file.stat.st_ctime)
+        if (
+            type(self) is StaticFileHandler
+            and self._status_code == 200
+            and not self.request.query
+            and self.default_filename is None
+            and self.allowed_symlink_directory is None
+            and time.time() - changed > SETTLED
+        ):
+            headers = httputil.HTTPHeaders(
+                {name: self._headers[name] for name in _FILE_HEADERS if name in self._headers}
+            )
+            version = _core.class_version(type(self))
+            known = SmallFile(file.path, file.stat, version, headers, self.compute_etag(), body)
+            _small_files.put((self.root, self.path), known)
 
     async def _hash_and_serve(self, file: OpenFile, include_body: bool) -> None:
         try:
@@ -169,7 +209,9 @@ class StaticFileHandler(RequestHandler):
         if self._file is not None:
             if count > WHOLE_SIZE:
                 return self._send_file(self._file, first, count)
-            self.write(self._file.read(first, count))
+            body = self._file.read(first, count)
+            self._keep(self._file, body)
+            self.write(body)
             return None
         content = self.get_content(self.absolute_path, start, end)
         if isinstance(content, bytes):
@@ -216,7 +258,7 @@ class StaticFileHandler(RequestHandler):
     async def _send_file(self, file: OpenFile, start: int, count: int) -> None:
         connection: Any = self.request.connection
         try:
-            if self._transforms or not hasattr(connection, "send_file"):
+            if self._transforms or not isinstance(connection, HTTP1ServerConnection):
                 await self._send_chunks(file.chunks(start, count))
                 return
             await self.flush()
