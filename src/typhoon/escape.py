@@ -184,7 +184,7 @@ def recursive_unicode(obj: Any) -> Any:
 # a match starts at the start of a word, and at most one parenthesis is tried in vain.
 _LINK = re.compile(
     r"""(?<![\w-])
-        (?P<start> (?P<scheme>[A-Za-z][\w-]*) :/{1,3} | www\. )
+        (?P<start> (?P<scheme>[A-Za-z][\w-]*) :/{1,3}+ | www\. )
         (?: [^\s<>"()]++ | \( [^\s<>"()]* \) )+
     """,
     re.VERBOSE,
