@@ -287,10 +287,12 @@ def parse_multipart_form_data(
     except ValueError as error:
         raise HTTPInputError(f"Invalid multipart/form-data: {error}") from error
     for name, filename, content_type, body in parts:
-        if filename is None:
+        if not filename:
+            # Browsers send an empty name where no file has been chosen.
             arguments.setdefault(name, []).append(body)
         else:
-            upload = HTTPFile(filename=filename, body=body, content_type=content_type)
+            media_type = content_type or "application/unknown"
+            upload = HTTPFile(filename=filename, body=body, content_type=media_type)
             files.setdefault(name, []).append(upload)
 
 

@@ -23,6 +23,9 @@ enum Matcher {
     Function(Py<PyAny>),
 }
 
+/// A rule, its compiled pattern or None, and the function of the request that matches else.
+type RuleParts = (Py<PyAny>, Option<Py<PyAny>>, Py<PyAny>);
+
 /// The rules of a router, indexed by the literal text of their patterns.
 #[pyclass(frozen, module = "typhoon._core")]
 pub struct RouteTable {
@@ -38,11 +41,7 @@ impl RouteTable {
     /// `rules` are (rule, compiled pattern or None, function of the request that matches else).
     #[new]
     #[pyo3(signature = (literals, rules=Vec::new()))]
-    fn new(
-        py: Python<'_>,
-        literals: Vec<(String, bool)>,
-        rules: Vec<(Py<PyAny>, Option<Py<PyAny>>, Py<PyAny>)>,
-    ) -> PyResult<Self> {
+    fn new(py: Python<'_>, literals: Vec<(String, bool)>, rules: Vec<RuleParts>) -> PyResult<Self> {
         let table = routes::RouteTable::new(literals.iter().map(|(text, exact)| Literal {
             text: text.as_bytes(),
             exact: *exact,
@@ -112,10 +111,10 @@ impl RouteTable {
             .cast_into::<PyString>()?;
         for number in self.candidates(py, &path)?.iter_borrowed() {
             let entry = &self.entries[number.extract::<usize>()?];
-            if let Some((exact, hit)) = &entry.exact {
-                if path.to_str().is_ok_and(|path| path == exact) {
-                    return Ok(Some(hit.bind(py).clone()));
-                }
+            if let Some((exact, hit)) = &entry.exact
+                && path.to_str().is_ok_and(|path| path == exact)
+            {
+                return Ok(Some(hit.bind(py).clone()));
             }
             let params = match &entry.matcher {
                 Matcher::Pattern { regex, by_name } => {
