@@ -144,3 +144,30 @@ def _is_inside(real: str, path: str, directories: Sequence[str]) -> bool:
 @functools.lru_cache(maxsize=256)
 def _known_real_path(directory: str) -> str:
     return os.path.realpath(directory)
+
+
+def absolute(path: str) -> str:
+    """`os.path.abspath`."""
+    return _normal(path) if os.path.isabs(path) else os.path.abspath(path)
+
+
+@functools.lru_cache(maxsize=256)
+def _normal(path: str) -> str:
+    """`os.path.abspath` of an absolute path, which does not depend on the working directory."""
+    return os.path.abspath(path)
+
+
+def is_below(path: str, directory: str) -> bool:
+    """Whether a path is this directory or below it, by its text."""
+    return path == directory or path.startswith(os.path.join(directory, ""))
+
+
+def as_directories(
+    allowed: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None, root: str
+) -> list[str]:
+    """The directories that files may really be in: those allowed, or else the root."""
+    if allowed is None:
+        return [absolute(root)]
+    if isinstance(allowed, str | os.PathLike):
+        allowed = [allowed]
+    return [os.path.abspath(directory) for directory in allowed]

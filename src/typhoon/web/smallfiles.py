@@ -1,6 +1,7 @@
 """Small static files that are asked for again and again."""
 
 import os
+import stat
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -15,9 +16,15 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SmallFile:
-    """A file as it was served: valid as long as the path leads to the very same file."""
+    """A file as it was served: valid as long as the path leads to the very same file.
+
+    No link may be on the way from the root on: a directory that has moved out of it, with a link
+    in its place, still holds the same file.
+    """
 
     path: str
+    directories: tuple[str, ...]
+    """Those between the root and the file."""
     stat: os.stat_result
     handler_version: int
     headers: HTTPHeaders
@@ -37,17 +44,19 @@ class SmallFiles:
         file = self._files.get(key)
         if file is None:
             return None
-        try:
-            if file.handler_version == handler_version and _is_same(os.stat(file.path), file.stat):
-                return file
-        except OSError:
-            pass  # It is gone.
+        if file.handler_version == handler_version and _leads_to(file):
+            return file
         self._forget(key)
         return None
 
     def put(self, key: Key, file: SmallFile) -> None:
-        """Keep a file, and forget those that have been kept longest if there are too many."""
+        """Keep a file, unless there is a link on the way to it.
+
+        Those that have been kept longest are forgotten if there are too many.
+        """
         self._forget(key)
+        if not _leads_to(file):
+            return
         self._files[key] = file
         self._bytes += len(file.body)
         while len(self._files) > MAX_FILES or self._bytes > MAX_BYTES:
@@ -63,12 +72,28 @@ class SmallFiles:
         self._bytes = 0
 
 
-def _is_same(now: os.stat_result, then: os.stat_result) -> bool:
-    """Whether a path leads to the same file, and that has not changed."""
-    return (
-        now.st_mtime_ns == then.st_mtime_ns
-        and now.st_ctime_ns == then.st_ctime_ns
-        and now.st_ino == then.st_ino
-        and now.st_dev == then.st_dev
-        and now.st_size == then.st_size
-    )
+def directories_between(root: str, path: str) -> tuple[str, ...]:
+    """The directories that are below the root and hold the path, by its text."""
+    found: list[str] = []
+    directory = os.path.dirname(path)
+    while len(directory) > len(root):
+        found.append(directory)
+        directory = os.path.dirname(directory)
+    return tuple(found)
+
+
+def _leads_to(file: SmallFile) -> bool:
+    """Whether the path leads to the file, without links, and that has not changed."""
+    then = file.stat
+    try:
+        now = os.lstat(file.path)
+        return (
+            now.st_mtime_ns == then.st_mtime_ns
+            and now.st_ctime_ns == then.st_ctime_ns
+            and now.st_ino == then.st_ino
+            and now.st_dev == then.st_dev
+            and now.st_size == then.st_size
+            and all(stat.S_ISDIR(os.lstat(directory).st_mode) for directory in file.directories)
+        )
+    except OSError:  # It is gone.
+        return False

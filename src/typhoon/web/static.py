@@ -24,10 +24,13 @@ from typhoon.web.openfile import (
     ForbiddenFileError,
     OpenFile,
     Stamp,
+    absolute,
+    as_directories,
+    is_below,
     open_inside,
     stamp_of,
 )
-from typhoon.web.smallfiles import SmallFile, SmallFiles
+from typhoon.web.smallfiles import SmallFile, SmallFiles, directories_between
 from typhoon.web.versions import VersionCache
 
 WHOLE_SIZE = 64 * 1024
@@ -172,7 +175,9 @@ class StaticFileHandler(RequestHandler):
                 {name: self._headers[name] for name in _FILE_HEADERS if name in self._headers}
             )
             version = _core.class_version(type(self))
-            known = SmallFile(file.path, file.stat, version, headers, self.compute_etag(), body)
+            between = directories_between(absolute(self.root), file.path)
+            etag = self.compute_etag()
+            known = SmallFile(file.path, between, file.stat, version, headers, etag, body)
             _small_files.put((self.root, self.path), known)
 
     async def _hash_and_serve(self, file: OpenFile, include_body: bool) -> None:
@@ -339,7 +344,8 @@ class StaticFileHandler(RequestHandler):
         `HTTPError` 403 if it may not, 404 if nothing is there. None if the request has been
         answered: a directory with a default file is redirected to its name with a slash.
         """
-        if not _is_below(absolute_path, os.path.abspath(root)):
+        root = absolute(root)
+        if not is_below(absolute_path, root):
             raise HTTPError(403, "%s is not in root static directory", self.path)
         file = self._open(root, absolute_path)
         if file.is_directory and self.default_filename is not None:
@@ -359,7 +365,7 @@ class StaticFileHandler(RequestHandler):
 
     def _open(self, root: str, absolute_path: str) -> OpenFile:
         try:
-            allowed = _as_directories(self.allowed_symlink_directory, root)
+            allowed = as_directories(self.allowed_symlink_directory, root)
             return open_inside(absolute_path, allowed)
         except ForbiddenFileError as error:
             raise HTTPError(403, f"%s {error}", self.path) from None
@@ -422,7 +428,8 @@ class StaticFileHandler(RequestHandler):
 
         By default `CACHE_MAX_AGE` for a URL with a version, else 0.
         """
-        return self.CACHE_MAX_AGE if "v" in self.request.arguments else 0
+        # Most requests have no query: then nothing has to be parsed.
+        return self.CACHE_MAX_AGE if self.request.query and "v" in self.request.arguments else 0
 
     # --- URLs and versions ------------------------------------------------------------------
 
@@ -449,7 +456,7 @@ class StaticFileHandler(RequestHandler):
         abspath = cls.get_absolute_path(root, path)
         if not cls._reads_files():
             return cls._get_cached_version(abspath)
-        if not _is_below(abspath, os.path.abspath(root)):
+        if not is_below(abspath, absolute(root)):
             raise HTTPError(403, "%s is not in root static directory", path)
         try:
             stamp = stamp_of(os.stat(abspath))
@@ -457,7 +464,7 @@ class StaticFileHandler(RequestHandler):
             if known is not None:
                 return known
             options = settings.get("static_handler_args") or {}
-            allowed = _as_directories(options.get("allowed_symlink_directory"), root)
+            allowed = as_directories(options.get("allowed_symlink_directory"), root)
             file = open_inside(abspath, allowed)
         except (OSError, ValueError):
             gen_log.error("Could not open static file %r", abspath)
@@ -527,21 +534,6 @@ class StaticFileHandler(RequestHandler):
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _is_below(path: str, directory: str) -> bool:
-    """Whether a path is this directory or below it, by its text."""
-    return path == directory or path.startswith(os.path.join(directory, ""))
-
-
-def _as_directories(
-    allowed: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None, root: str
-) -> list[str]:
-    if allowed is None:
-        allowed = root
-    if isinstance(allowed, str | os.PathLike):
-        allowed = [allowed]
-    return [os.path.abspath(directory) for directory in allowed]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,0 +1,351 @@
+"""StaticFileHandler, as a client sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from static_files import DATE, ETAG, MODIFIED, TEXT, Start
+from typhoon.web import Application, StaticFileHandler
+from typhoon.web.static import HASH_SIZE, WHOLE_SIZE
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file(start: Start, method: str) -> None:
+    response = start().connect().request(method, "/s/robots.txt")
+    assert response.status == 200
+    assert response.body == (TEXT if method == "GET" else b"")
+    assert response.header("Content-Type") == "text/plain"
+    assert response.header("Content-Length") == "26"
+    assert response.header("Last-Modified") == DATE
+    assert response.header("Etag") == ETAG
+    assert response.header("Accept-Ranges") == "bytes"
+    assert response.header("Cache-Control") is None
+    assert response.header("Expires") is None
+
+
+SIZES = [0, 1, WHOLE_SIZE, WHOLE_SIZE + 1, HASH_SIZE, HASH_SIZE + 1, 5 * HASH_SIZE + 3]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes(start: Start, root: Path, loop_kind: str, size: int) -> None:
+    data = (os.urandom(1021) * (size // 1021 + 1))[:size]
+    (root / "data").write_bytes(data)
+    server = start(settings={"loop_kind": loop_kind})
+    with server.connect() as client:
+        for _ in range(2):  # on the same connection: the framing is right
+            response = client.get("/s/data")
+            assert response.status == 200
+            assert response.header("Content-Length") == str(size)
+            assert response.body == data
+            assert response.header("Etag") == f'"{hashlib.sha512(data).hexdigest()}"'
+        assert client.request("HEAD", "/s/data").header("Content-Length") == str(size)
+        assert client.get("/s/robots.txt").body == TEXT
+
+
+def test_a_large_file_over_tls_and_a_unix_socket(serve: Any, root: Path, tmp_path: Path) -> None:
+    data = os.urandom(3 * HASH_SIZE)
+    (root / "data").write_bytes(data)
+    application = Application([("/s/(.*)", StaticFileHandler, {"path": str(root)})])
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with serve(application, ssl_options=context).connect(trusting) as client:
+        assert client.get("/s/data").body == data
+        assert client.get("/s/robots.txt").body == TEXT
+    with serve(application, unix_path=str(tmp_path / "socket")).connect() as client:
+        assert client.get("/s/data").body == data
+        assert client.get("/s/robots.txt").body == TEXT
+
+
+def test_a_large_file_through_a_transform(serve: Any, root: Path) -> None:
+    from typhoon.web import OutputTransform
+
+    class Upper(OutputTransform):
+        def transform_first_chunk(self, status_code, headers, chunk, finishing):
+            return status_code, headers, chunk.upper()
+
+        def transform_chunk(self, chunk, finishing):
+            return chunk.upper()
+
+    (root / "data").write_bytes(b"a" * (WHOLE_SIZE * 3))
+    application = Application(
+        [("/s/(.*)", StaticFileHandler, {"path": str(root)})], transforms=[Upper]
+    )
+    assert serve(application).get("/s/data").body == b"A" * (WHOLE_SIZE * 3)
+
+
+def test_a_client_that_goes_away_during_a_large_file(start: Start, root: Path) -> None:
+    (root / "data").write_bytes(bytes(30 * HASH_SIZE))
+    server = start()
+    with server.connect() as client:
+        client.send(b"GET /s/data HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_until(b"\r\n\r\n")
+    assert server.get("/s/robots.txt").body == TEXT
+
+
+def test_a_file_that_shrinks_while_it_is_sent_ends_the_connection(
+    start: Start, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = root / "data"
+    path.write_bytes(bytes(30 * HASH_SIZE))
+    with start().connect() as client:
+        client.send(b"GET /s/data HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = client.read_until(b"\r\n\r\n")
+        assert b"Content-Length: 31457280\r\n" in head
+        os.truncate(path, HASH_SIZE)
+        with pytest.raises((EOFError, ConnectionResetError)):
+            client.read_exactly(30 * HASH_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.css", "text/css"),
+        ("a.html", "text/html"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.xml.bz2", "application/octet-stream"),
+        ("a.unknown", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+    ],
+)
+def test_content_type(start: Start, root: Path, name: str, media_type: str) -> None:
+    (root / name).write_text("x")
+    assert start().get(f"/s/{name}").header("Content-Type") == media_type
+
+
+def test_names_with_special_characters(start: Start, root: Path) -> None:
+    (root / "ä b%.txt").write_text("x")
+    assert start().get("/s/%C3%A4%20b%25.txt").text == "x"
+
+
+def test_a_relative_root(start: Start, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root.parent)
+    assert start(path="root").get("/s/robots.txt").body == TEXT
+
+
+def test_the_static_path_setting(serve: Any, root: Path) -> None:
+    (root / "favicon.ico").write_bytes(b"icon")
+    server = serve(Application([], static_path=str(root), static_url_prefix="/files/"))
+    assert server.get("/files/robots.txt").body == TEXT
+    assert server.get("/robots.txt").body == TEXT
+    assert server.get("/favicon.ico").body == b"icon"
+    assert server.get("/dir/index.html").status == 404
+
+
+# --- caching -------------------------------------------------------------------------------------
+
+
+def test_a_versioned_url_may_be_kept(start: Start) -> None:
+    response = start().get("/s/robots.txt?v=1")
+    assert response.header("Cache-Control") == "max-age=315360000"
+    assert response.header("Expires") is not None
+
+
+def test_cache_time_and_extra_headers(start: Start) -> None:
+    class Handler(StaticFileHandler):
+        def get_cache_time(self, path, modified, mime_type):
+            assert modified is not None
+            assert modified.timestamp() == MODIFIED
+            return 60 if (path, mime_type) == ("robots.txt", "text/plain") else 0
+
+        def set_extra_headers(self, path):
+            self.set_header("X-Path", path)
+
+    response = start(Handler).get("/s/robots.txt")
+    assert response.header("Cache-Control") == "max-age=60"
+    assert response.header("X-Path") == "robots.txt"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-None-Match": ETAG}, 304),
+        ({"If-None-Match": "W/" + ETAG}, 304),
+        ({"If-None-Match": '"a", ' + ETAG}, 304),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": '"a"'}, 200),
+        ({"If-None-Match": '"a"', "If-Modified-Since": DATE}, 200),
+        ({"If-None-Match": ETAG, "Range": "bytes=1-4"}, 304),
+        ({"If-Modified-Since": DATE}, 304),
+        ({"If-Modified-Since": formatdate(MODIFIED + 1, usegmt=True)}, 304),
+        ({"If-Modified-Since": formatdate(MODIFIED - 1, usegmt=True)}, 200),
+        ({"If-Modified-Since": "Sunday, 13-Sep-20 12:26:40 GMT"}, 304),
+        ({"If-Modified-Since": "Sun Sep 13 12:26:40 2020"}, 304),
+        ({"If-Modified-Since": "Fri, 01 Jan 1960 00:00:00 GMT"}, 200),
+        ({"If-Modified-Since": "!nv@l!d"}, 200),
+        ({"If-Modified-Since": "Sun, 13 Sep 99999 12:26:40 GMT"}, 200),
+        ({"If-Modified-Since": "Sun, 13 Sep 2020 12:26:40 +99999999999"}, 200),
+        ({"If-Modified-Since": ""}, 200),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_conditions(start: Start, headers: dict[str, str], status: int, method: str) -> None:
+    with start().connect() as client:
+        response = client.request(method, "/s/robots.txt", headers)
+        assert response.status == status
+        assert response.header("Etag") == ETAG
+        assert response.header("Last-Modified") == DATE
+        if status == 304:
+            assert response.header("Content-Length") is None
+            assert response.header("Content-Type") is None
+        assert client.get("/s/robots.txt").body == TEXT
+
+
+def test_the_entity_tag_follows_the_content(start: Start, root: Path) -> None:
+    server = start()
+    path = root / "robots.txt"
+    assert server.get("/s/robots.txt").header("Etag") == ETAG
+    path.write_bytes(TEXT[::-1])  # of the same size
+    os.utime(path, (MODIFIED, MODIFIED + 1))
+    expected = f'"{hashlib.sha512(TEXT[::-1]).hexdigest()}"'
+    assert server.get("/s/robots.txt").header("Etag") == expected
+    replacement = root / "new"
+    replacement.write_bytes(TEXT)
+    os.utime(replacement, (MODIFIED, MODIFIED + 1))
+    os.replace(replacement, path)
+    assert server.get("/s/robots.txt").header("Etag") == ETAG
+
+
+@pytest.mark.parametrize(("limit", "hashed"), [(len(TEXT), True), (len(TEXT) - 1, False)])
+def test_a_huge_file_is_not_hashed(start: Start, limit: int, hashed: bool) -> None:
+    class Handler(StaticFileHandler):
+        MAX_VERSION_CONTENT_SIZE = limit
+
+    server = start(Handler)
+    etag = server.get("/s/robots.txt").header("Etag")
+    assert etag is not None
+    assert (etag == ETAG) is hashed
+    assert server.get("/s/robots.txt", {"If-None-Match": etag}).status == 304
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "first", "last"),
+    [
+        ("bytes=0-9", 0, 9),
+        ("bytes=0-0", 0, 0),
+        ("bytes=1-10000000", 1, 25),
+        ("bytes=22-", 22, 25),
+        ("bytes=25-25", 25, 25),
+        ("bytes=-4", 22, 25),
+        ("bytes=-25", 1, 25),
+        ("bytes=1-99999999999999999999999", 1, 25),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_range(start: Start, method: str, field: str, first: int, last: int) -> None:
+    with start().connect() as client:
+        response = client.request(method, "/s/robots.txt", {"Range": field})
+        assert response.status == 206
+        assert response.body == (TEXT[first : last + 1] if method == "GET" else b"")
+        assert response.header("Content-Length") == str(last + 1 - first)
+        assert response.header("Content-Range") == f"bytes {first}-{last}/26"
+        assert response.header("Etag") == ETAG
+        assert client.get("/s/robots.txt").body == TEXT
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("bytes=0-", "bytes=0-25", "bytes=0-10000000", "bytes=-26", "bytes=-1000000"),
+        *("asdf", "bytes", "bytes=", "bytes=a-b", "lines=1-2", "bytes=0-1,3-4", "bytes=1-2-3", ""),
+    ],
+)
+def test_ranges_that_give_everything(start: Start, field: str) -> None:
+    response = start().get("/s/robots.txt", {"Range": field})
+    assert response.status == 200
+    assert response.body == TEXT
+    assert response.header("Content-Range") is None
+
+
+@pytest.mark.parametrize("field", ["bytes=26-", "bytes=26-30", "bytes=10-3", "bytes=-0"])
+def test_ranges_that_cannot_be_satisfied(start: Start, field: str) -> None:
+    with start().connect() as client:
+        response = client.get("/s/robots.txt", {"Range": field})
+        assert response.status == 416
+        assert response.header("Content-Range") == "bytes */26"
+        assert response.body == b""
+        assert client.get("/s/robots.txt").body == TEXT
+
+
+@pytest.mark.parametrize("field", ["bytes=0-", "bytes=0-0", "bytes=-1"])
+def test_ranges_of_an_empty_file(start: Start, field: str) -> None:
+    response = start().get("/s/empty", {"Range": field})
+    assert response.status == 416
+    assert response.header("Content-Range") == "bytes */0"
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        (ETAG, 206),
+        (DATE, 206),
+        ('"other"', 200),
+        ("W/" + ETAG, 200),
+        (formatdate(MODIFIED + 1, usegmt=True), 200),
+        (formatdate(MODIFIED - 1, usegmt=True), 200),
+        ("", 200),
+    ],
+)
+def test_if_range(start: Start, condition: str, status: int) -> None:
+    headers = {"Range": "bytes=1-4", "If-Range": condition}
+    response = start().get("/s/robots.txt", headers)
+    assert response.status == status
+    assert response.body == (TEXT[1:5] if status == 206 else TEXT)
+
+
+def test_a_large_range(start: Start, root: Path) -> None:
+    data = os.urandom(4 * HASH_SIZE)
+    (root / "data").write_bytes(data)
+    with start().connect() as client:
+        response = client.get("/s/data", {"Range": f"bytes=1000-{3 * HASH_SIZE}"})
+        assert response.status == 206
+        assert response.body == data[1000 : 3 * HASH_SIZE + 1]
+        response = client.get("/s/data", {"Range": "bytes=-70000"})
+        assert response.body == data[-70000:]
+
+
+# --- directories ---------------------------------------------------------------------------------
+
+
+def test_a_default_file(start: Start, root: Path) -> None:
+    server = start(default_filename="index.html")
+    assert server.get("/s/dir/").text == "index"
+    assert server.get("/s/dir/").header("Content-Type") == "text/html"
+    assert server.get("/s/").status == 404
+    response = server.get("/s/dir")
+    assert (response.status, response.header("Location")) == (301, "/s/dir/")
+
+
+def test_a_default_file_that_leads_out(start: Start, root: Path) -> None:
+    (root / "index.html").symlink_to(root.parent / "outside" / "secret")
+    server = start(default_filename="index.html")
+    assert server.get("/s/").status == 403
+
+
+def test_links_out_tell_nothing_about_what_is_there(start: Start, links: Path) -> None:
+    server = start(default_filename="index.html")
+    assert server.get("/s/link-dir").status == server.get("/s/dangling").status == 403
+
+
+@pytest.mark.parametrize("target", ["//evil.example/../{root}/dir", "/\\evil.example/../dir"])
+def test_no_redirect_to_another_host(serve: Any, root: Path, target: str) -> None:
+    arguments = {"path": str(root), "default_filename": "index.html"}
+    server = serve(Application([("/(.*)", StaticFileHandler, arguments)]))
+    response = server.get(target.format(root=root))
+    assert response.status == 403
+    assert response.header("Location") is None
