@@ -436,13 +436,14 @@ def _parse_header(line: str) -> tuple[str, dict[str, str]]:
     return key.strip(), parameters
 
 
-_RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*-\s*([0-9]*)\s*")
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*(?:-\s*([0-9]*)\s*)?")
 
 
 def _parse_request_range(range_header: str) -> tuple[int | None, int | None] | None:
     """The bounds of a Range header of one range, as a slice has them (RFC 9110 §14.1.2).
 
-    None for what is not one range of bytes, and shall be ignored.
+    None for what is not one range of bytes, and shall be ignored. A first byte without a dash
+    stands for all from there on, as Tornado has it.
 
     >>> _parse_request_range("bytes=1-2")
     (1, 3)

@@ -84,7 +84,11 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         self._file_lost = lost = self._server._loop.create_future()
         try:
             await send_file(transport, fd, offset, count, lost=lost, drain=self.drained)
+        except ConnectionError as error:
+            self.abort()
+            raise StreamClosedError(error) from error
         except (OSError, EOFError) as error:
+            gen_log.error("Could not send a file whole to %s: %s", self.context, error)
             self.abort()
             raise StreamClosedError(error) from error
         except BaseException:
