@@ -25,6 +25,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     forms::register(module)?;
     headers::register(module)?;
     request::register(module)?;
+    errors::register(module)?;
     connection::register(module)?;
     hooks::register(module)?;
     responder::register(module)?;
