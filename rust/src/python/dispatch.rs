@@ -12,17 +12,25 @@ use super::routes::RouteTable;
 #[pyclass(frozen, module = "typhoon._core")]
 pub struct Dispatcher {
     application: Py<PyAny>,
+    default_router: Py<PyAny>,
+    wildcard_router: Py<PyAny>,
 }
 
 #[pymethods]
 impl Dispatcher {
     #[new]
-    fn new(application: Py<PyAny>) -> Self {
-        Self { application }
+    fn new(application: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            default_router: application.getattr("default_router")?.unbind(),
+            wildcard_router: application.getattr("wildcard_router")?.unbind(),
+            application: application.clone().unbind(),
+        })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.application)
+        visit.call(&self.application)?;
+        visit.call(&self.default_router)?;
+        visit.call(&self.wildcard_router)
     }
 
     /// The rule for this request and what it found; None if routers have to be asked.
@@ -31,19 +39,12 @@ impl Dispatcher {
         py: Python<'py>,
         request: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let application = self.application.bind(py);
-        let rules_of = |router: &Bound<'py, pyo3::types::PyString>| {
-            application.getattr(router)?.getattr(intern!(py, "_rules"))
-        };
-        if rules_of(intern!(py, "default_router"))?
-            .cast::<PyList>()?
-            .len()
-            > 1
-        {
+        let rules_of = |router: &Py<PyAny>| router.bind(py).getattr(intern!(py, "_rules"));
+        if rules_of(&self.default_router)?.cast::<PyList>()?.len() > 1 {
             // More than the one rule for all hosts.
             return Ok(None);
         }
-        let rules = rules_of(intern!(py, "wildcard_router"))?;
+        let rules = rules_of(&self.wildcard_router)?;
         let mut table = rules.getattr(intern!(py, "table"))?;
         if table.is_none() {
             table = rules.call_method0(intern!(py, "make_table"))?;

@@ -219,6 +219,16 @@ impl Request {
         }
     }
 
+    /// The path of a request of whatever class.
+    pub fn path_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+        let py = request.py();
+        let own = request.cast_exact::<Self>().ok();
+        match own.and_then(|request| request.borrow_mut().path(py)) {
+            Some(path) => Ok(path.into_bound(py).cast_into()?),
+            None => Ok(request.getattr(intern!(py, "path"))?.cast_into()?),
+        }
+    }
+
     /// The connection of a request of whatever class.
     pub fn connection_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = request.py();

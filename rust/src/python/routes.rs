@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
+use super::request::Request;
 use crate::escape::url_unescape;
 use crate::routes::{self, Literal};
 
@@ -106,9 +107,7 @@ impl RouteTable {
         py: Python<'py>,
         request: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let path = request
-            .getattr(intern!(py, "path"))?
-            .cast_into::<PyString>()?;
+        let path = Request::path_of(request)?;
         for number in self.candidates(py, &path)?.iter_borrowed() {
             let entry = &self.entries[number.extract::<usize>()?];
             if let Some((exact, hit)) = &entry.exact
