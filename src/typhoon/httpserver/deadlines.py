@@ -5,6 +5,8 @@ import heapq
 import math
 from typing import Protocol
 
+from typhoon.log import gen_log
+
 
 class Expiring(Protocol):
     """What `Deadlines` looks after."""
@@ -61,7 +63,11 @@ class Deadlines:
         now = self._loop.time() / self.RESOLUTION
         while self._due and self._due[0] <= now + 1e-6:
             for connection in self._buckets.pop(heapq.heappop(self._due)):
-                connection._expire()
+                try:
+                    connection._expire()
+                except Exception:
+                    # One that fails must not keep the others from their turn.
+                    gen_log.error("Uncaught exception in %r", connection, exc_info=True)
         if self._due:
             self._set_timer()
 
