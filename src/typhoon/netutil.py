@@ -9,7 +9,13 @@ import stat
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["bind_sockets", "bind_unix_socket", "is_valid_ip", "ssl_options_to_context"]
+__all__ = [
+    "bind_sockets",
+    "bind_unix_socket",
+    "is_valid_ip",
+    "ssl_options_to_context",
+    "ssl_wrap_socket",
+]
 
 _RANDOM_PORT_ATTEMPTS = 8
 """How often to look for a random port that is free in every address family."""
@@ -262,3 +268,27 @@ class _NamingFiles:
             message = f"ssl_options: cannot use {self._files}: {error.strerror or error}"
             kind = ssl.SSLError if isinstance(error, ssl.SSLError) else OSError
             raise kind(error.errno, message) from None
+
+
+def ssl_wrap_socket(
+    socket: socket.socket,
+    ssl_options: dict[str, Any] | ssl.SSLContext,
+    server_hostname: str | None = None,
+    server_side: bool | None = None,
+    **kwargs: Any,
+) -> ssl.SSLSocket:
+    """Wrap a socket for TLS as `ssl_options` say; see `ssl_options_to_context`.
+
+    Args:
+        socket: The socket, whose descriptor the result takes over.
+        ssl_options: A context, or a dictionary of options.
+        server_hostname: For a client, the name that the server's certificate is to have.
+        server_side: Which side of the connection this is.
+        kwargs: Passed on to `ssl.SSLContext.wrap_socket`.
+    """
+    context = ssl_options_to_context(ssl_options, server_side=server_side)
+    if server_side is None:
+        server_side = False
+    return context.wrap_socket(
+        socket, server_side=server_side, server_hostname=server_hostname, **kwargs
+    )

@@ -1,0 +1,589 @@
+"""`BaseIOStream`: reading and writing through buffers, over any descriptor that can be polled."""
+
+import asyncio
+import errno
+import re
+import sys
+import weakref
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final
+
+from typhoon.ioloop import IOLoop
+from typhoon.iostream.errors import (
+    StreamBufferFullError,
+    StreamClosedError,
+    UnsatisfiableReadError,
+)
+from typhoon.iostream.reads import (
+    Read,
+    ReadBytes,
+    ReadInto,
+    ReadUntil,
+    ReadUntilClose,
+    ReadUntilRegex,
+)
+from typhoon.iostream.writebuffer import WriteBuffer
+from typhoon.log import gen_log
+
+MAX_BUFFER_SIZE: Final = 100 * 1024 * 1024
+READ_CHUNK_SIZE: Final = 64 * 1024
+
+_GONE: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
+"""Errors that mean no more than that the other side has gone: they close the stream silently."""
+
+ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+
+
+class _Shared:
+    """What the streams of one loop have in common; a loop runs in one thread."""
+
+    __slots__ = ("space", "written")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.space = memoryview(bytearray(READ_CHUNK_SIZE))
+        """Where bytes are received before their stream keeps them: a stream that waits has none."""
+        self.written: asyncio.Future[None] = loop.create_future()
+        """What each write gets that is sent at once."""
+        self.written.set_result(None)
+
+    def space_of(self, size: int) -> memoryview:
+        if size > len(self.space):
+            self.space = memoryview(bytearray(size))
+        return self.space if size == len(self.space) else self.space[:size]
+
+
+_shared: "weakref.WeakKeyDictionary[IOLoop, _Shared]" = weakref.WeakKeyDictionary()
+
+
+class BaseIOStream:
+    """Reads from and writes to a descriptor without blocking; the base of the other streams.
+
+    One read at a time may be pending, and any number of writes. Reads return futures that resolve
+    to what was read; they and writes fail with `StreamClosedError` once the stream is closed.
+    A read whose future is cancelled leaves what has come for the next read.
+
+    Subclasses define `fileno`, `close_fd`, `write_to_fd` and `read_from_fd`, and may define
+    `get_fd_error`.
+
+    Args:
+        max_buffer_size: The most bytes to hold that have come and are not yet read; 100 MiB by
+            default.
+        read_chunk_size: The most bytes to ask the system for at once; 64 KiB by default.
+        max_write_buffer_size: The most bytes to hold that are not yet sent; no limit by default,
+            since whoever awaits `write` holds one write at most.
+
+    Attributes:
+        io_loop: The loop that the stream belongs to: the one that was current when it was made.
+        error: The error that closed the stream, if any.
+    """
+
+    _short_means_blocked = True
+    """Whether less than was asked for, read or written, means that there is no more for now."""
+
+    def __init__(
+        self,
+        max_buffer_size: int | None = None,
+        read_chunk_size: int | None = None,
+        max_write_buffer_size: int | None = None,
+    ) -> None:
+        self.io_loop = IOLoop.current()
+        self.max_buffer_size = max_buffer_size or MAX_BUFFER_SIZE
+        # Half of the buffer at the most, so that the other half can be read meanwhile.
+        self.read_chunk_size = min(read_chunk_size or READ_CHUNK_SIZE, self.max_buffer_size // 2)
+        self.max_write_buffer_size = max_write_buffer_size
+        self.error: BaseException | None = None
+        self._loop = self.io_loop.asyncio_loop
+        self._ready = True  # False while bytes can go neither way, as it connects
+        self._closed = False
+        self._close_callback: Callable[[], Any] | None = None
+        self._fd_read = -1  # the descriptor that the loop watches for reading, for writing
+        self._fd_write = -1
+
+        shared = _shared.get(self.io_loop)
+        if shared is None:
+            shared = _shared[self.io_loop] = _Shared(self._loop)
+        self._space = shared.space_of(self.read_chunk_size)
+        self._read_buffer = bytearray()
+        self._read: Read | ReadInto | None = None
+        self._read_future: asyncio.Future[Any] | None = None
+
+        self._write_buffer: WriteBuffer | None = WriteBuffer()  # None once closed
+        self._total_write_index = 0  # bytes given to write(), and bytes sent
+        self._total_write_done_index = 0
+        self._write_futures: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._written = shared.written
+
+    # The descriptor
+
+    def fileno(self) -> int:
+        """The descriptor's number, for the event loop."""
+        raise NotImplementedError
+
+    def close_fd(self) -> None:
+        """Close the descriptor; called once, by `close`."""
+        raise NotImplementedError
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write as much of `data` as the descriptor takes, and return how much that was.
+
+        Raises `BlockingIOError` if it takes nothing now. `data` is not kept.
+        """
+        raise NotImplementedError
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read at most ``len(buf)`` bytes into `buf`.
+
+        Returns their number, 0 at the end of the stream, or None if nothing is there now.
+        """
+        raise NotImplementedError
+
+    def get_fd_error(self) -> Exception | None:
+        """An error that the descriptor has, if it can be asked."""
+        return None
+
+    # Reading
+
+    def read_until_regex(
+        self, regex: bytes, max_bytes: int | None = None
+    ) -> "asyncio.Future[bytes]":
+        """Read up to the end of the first match of a regular expression.
+
+        Args:
+            regex: The pattern; what has come is searched again whenever more comes.
+            max_bytes: Close the stream (`UnsatisfiableReadError`) if there is no match within.
+
+        Returns:
+            A future for the bytes up to the match, and with it.
+        """
+        return self._start_read(ReadUntilRegex(re.compile(regex), max_bytes))
+
+    def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> "asyncio.Future[bytes]":
+        """Read up to a delimiter.
+
+        Args:
+            delimiter: What to look for.
+            max_bytes: Close the stream (`UnsatisfiableReadError`) if it does not end within.
+
+        Returns:
+            A future for the bytes up to the delimiter, and with it.
+        """
+        return self._start_read(ReadUntil(delimiter, max_bytes))
+
+    def read_bytes(self, num_bytes: int, partial: bool = False) -> "asyncio.Future[bytes]":
+        """Read a number of bytes.
+
+        Args:
+            num_bytes: How many.
+            partial: Whether to be content with fewer, as soon as there are any.
+
+        Returns:
+            A future for the bytes.
+
+        Raises:
+            TypeError: `num_bytes` is no whole number.
+        """
+        if not isinstance(num_bytes, int):
+            raise TypeError(f"read_bytes: {num_bytes!r} is no number of bytes")
+        return self._start_read(ReadBytes(num_bytes, partial))
+
+    def read_into(
+        self, buf: bytearray | memoryview, partial: bool = False
+    ) -> "asyncio.Future[int]":
+        """Read bytes into a buffer of the caller, without a copy where possible.
+
+        Args:
+            buf: The buffer, which keeps its size until the read is done.
+            partial: Whether to be content when it is not full, as soon as there are any bytes.
+
+        Returns:
+            A future for the number of bytes read.
+        """
+        return self._start_read(ReadInto(buf, partial))
+
+    def read_until_close(self) -> "asyncio.Future[bytes]":
+        """Read everything until the other side closes, at most ``max_buffer_size`` bytes.
+
+        Returns:
+            A future for the bytes, which fails if an error closed the stream.
+        """
+        return self._start_read(ReadUntilClose())
+
+    def reading(self) -> bool:
+        """Whether a read is pending."""
+        return self._read_future is not None and not self._read_future.done()
+
+    def _start_read(self, read: Read | ReadInto) -> "asyncio.Future[Any]":
+        if (pending := self._read_future) is not None:
+            if not pending.done():
+                raise RuntimeError("Already reading: await the read before starting another")
+            self._abandon_read()
+        future = self._loop.create_future()
+        self._read, self._read_future = read, future
+        try:
+            if self._read_buffer or self._closed or isinstance(read, ReadInto):
+                if self._from_buffer(read):
+                    self._watch_idle()
+                    return future
+                if self._closed:
+                    raise self._closed_error()
+            # If the loop watches the descriptor, there is nothing to be read before it says so.
+            if self._ready and (self._fd_read < 0 or not self._short_means_blocked):
+                self._fill()
+                if self._fd_read < 0 and self._read_future is not None:
+                    self._watch_read()
+        except UnsatisfiableReadError as error:
+            # As when it is found later: the future fails.
+            self._unsatisfiable(error)
+        except BaseException:
+            # It is raised here, so nobody looks at the future.
+            future.cancel()
+            self._abandon_read()
+            raise
+        return future
+
+    def _from_buffer(self, read: Read | ReadInto) -> bool:
+        """Satisfy the read with bytes that have come before, if they suffice."""
+        buffer = self._read_buffer
+        if isinstance(read, ReadInto):
+            read.take(buffer)
+            if not read.is_satisfied():
+                return False
+            self._finish_read_into(read)
+        elif isinstance(read, ReadUntilClose):
+            if not self._closed:
+                return False
+            self._finish_read(len(buffer))
+        elif (end := read.end(buffer)) is not None:
+            self._finish_read(end)
+        else:
+            return False
+        return True
+
+    def _fill(self) -> None:
+        """Read from the descriptor until the pending read is satisfied or nothing is there."""
+        read = self._read
+        if isinstance(read, ReadInto):
+            self._fill_into(read)
+            return
+        buffer, space = self._read_buffer, self._space
+        while read is not None:
+            try:
+                count = self.read_from_fd(space)
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+                error.__traceback__ = None  # which refers to this frame, and so to the stream
+                self.close(error)
+                return
+            if count is None:
+                return
+            if count == 0:
+                self.close()
+                return
+            buffer += space if count == len(space) else space[:count]
+            end = read.end(buffer)
+            if end is not None:
+                self._finish_read(end)
+                return
+            if len(buffer) > self.max_buffer_size:
+                gen_log.error("Reached maximum read buffer size")
+                raise StreamBufferFullError(
+                    f"more than max_buffer_size ({self.max_buffer_size} bytes) came unread"
+                )
+            if count < len(space) and self._short_means_blocked:
+                return
+
+    def _fill_into(self, read: ReadInto) -> None:
+        while not read.is_satisfied():
+            with read.view[read.filled :] as rest:
+                try:
+                    count = self.read_from_fd(rest)
+                except OSError as error:
+                    if error.errno not in _GONE:
+                        raise
+                    error.__traceback__ = None
+                    self.close(error)
+                    return
+                if count is None:
+                    return
+                if count == 0:
+                    self.close()
+                    return
+                read.filled += count
+                if count < len(rest) and self._short_means_blocked:
+                    break
+        if read.is_satisfied():
+            self._finish_read_into(read)
+
+    def _finish_read(self, end: int) -> None:
+        buffer = self._read_buffer
+        if end == len(buffer):
+            data = bytes(buffer)
+            buffer.clear()
+        else:
+            with memoryview(buffer) as view:
+                data = bytes(view[:end])
+            del buffer[:end]
+        future, self._read_future, self._read = self._read_future, None, None
+        if future is not None:
+            future.set_result(data)
+
+    def _finish_read_into(self, read: ReadInto) -> None:
+        read.view.release()
+        future, self._read_future, self._read = self._read_future, None, None
+        if future is not None:
+            future.set_result(read.filled)
+
+    def _abandon_read(self) -> None:
+        """Forget a read that was cancelled or failed; bytes that it had taken are kept."""
+        read, self._read, self._read_future = self._read, None, None
+        if isinstance(read, ReadInto):
+            with read.view:
+                if read.filled:
+                    self._read_buffer[:0] = read.view[: read.filled]
+
+    def _unread(self, data: bytes) -> None:
+        """Put bytes back in front of those that the next read gets."""
+        self._read_buffer[:0] = data
+
+    def _on_readable(self) -> None:
+        future = self._read_future
+        try:
+            if future is not None and not future.done():
+                self._fill()
+            else:
+                if future is not None:
+                    self._abandon_read()
+                self._read_ahead()
+        except UnsatisfiableReadError as error:
+            self._unsatisfiable(error)
+        except Exception as error:
+            gen_log.warning("error on read: %s", error)
+            error.__traceback__ = None
+            self.close(error)
+
+    def _read_ahead(self) -> None:
+        """Something has come that nobody waits for: perhaps the end.
+
+        It is looked at if somebody wants to know of the end, one chunk at the most.
+        """
+        if self._close_callback is None or self._read_buffer:
+            self._unwatch_read()
+            return
+        self._read = ReadBytes(0, False)
+        try:
+            self._fill()
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:
+                raise
+            self._unwatch_read()  # a socket that is to be connected yet
+        finally:
+            self._read = None
+
+    def _watch_idle(self) -> None:
+        """Look out for the end of the connection if somebody wants to know of it."""
+        if self._close_callback is not None and self._ready and not self._read_buffer:
+            self._watch_read()
+
+    def _unsatisfiable(self, error: UnsatisfiableReadError) -> None:
+        gen_log.info("Unsatisfiable read, closing connection: %s", error)
+        error.__traceback__ = None
+        self.close(error)
+
+    # Writing
+
+    def write(self, data: bytes | bytearray | memoryview) -> "asyncio.Future[None]":
+        """Send bytes, as soon as the descriptor takes them.
+
+        Args:
+            data: What to send. A large `bytearray` or `memoryview` is not copied, and must not
+                be changed until the future is done.
+
+        Returns:
+            A future that is done when all of `data` has been handed to the system. It need not be
+            awaited; who does sends no faster than the other side receives.
+
+        Raises:
+            StreamClosedError: The stream is closed.
+            StreamBufferFullError: There would be more than ``max_write_buffer_size`` to be sent.
+        """
+        buffer = self._write_buffer
+        if buffer is None:
+            raise self._closed_error()
+        with memoryview(data) as view:
+            size = view.nbytes
+            limit = self.max_write_buffer_size
+            if limit is not None and len(buffer) + size > limit:
+                raise StreamBufferFullError(
+                    f"Reached maximum write buffer size: more than {limit} bytes would be unsent"
+                )
+            self._total_write_index += size
+            if buffer or not self._ready:
+                buffer.append(view)
+            elif size:
+                with view.cast("B") as flat:
+                    sent = self._send(flat)
+                    if sent == size:
+                        self._total_write_done_index += size
+                        return self._written
+                    if sent >= 0:
+                        self._total_write_done_index += sent
+                        with flat[sent:] as rest:
+                            buffer.append(rest)
+        future = self._loop.create_future()
+        self._write_futures.append((self._total_write_index, future))
+        if self._closed:
+            self._fail_pending()
+        else:
+            self._flush()
+        return future
+
+    def writing(self) -> bool:
+        """Whether there are bytes that the descriptor has not taken yet."""
+        return bool(self._write_buffer)
+
+    def _send(self, view: memoryview) -> int:
+        """Write to the descriptor; 0 if it takes nothing now, -1 if that closed the stream."""
+        try:
+            return self.write_to_fd(view) or 0
+        except BlockingIOError:
+            return 0
+        except Exception as error:
+            if not (isinstance(error, OSError) and error.errno in _GONE):
+                gen_log.warning("Write error on %s: %s", self.fileno(), error)
+            error.__traceback__ = None
+            self.close(error)
+            return -1
+
+    def _flush(self) -> None:
+        """Write what waits, as far as the descriptor takes it."""
+        if not self._ready:
+            return
+        buffer = self._write_buffer
+        while buffer:
+            with buffer.peek() as view:
+                size = len(view)
+                sent = self._send(view)
+            if sent < 0:
+                return
+            buffer.advance(sent)
+            self._total_write_done_index += sent
+            if sent == 0 or (sent < size and self._short_means_blocked):
+                self._watch_write()
+                break
+        else:
+            self._unwatch_write()
+        done, futures = self._total_write_done_index, self._write_futures
+        while futures and futures[0][0] <= done:
+            _, future = futures.popleft()
+            if not future.done():
+                future.set_result(None)
+
+    def _on_writable(self) -> None:
+        self._flush()
+
+    def _become_ready(self) -> None:
+        """Begin with what was asked for while bytes could go neither way."""
+        self._ready = True
+        self._flush()
+        if self._read_future is not None:
+            self._watch_read()
+            self._on_readable()
+        else:
+            self._watch_idle()
+
+    # What the loop watches
+
+    def _watch_read(self) -> None:
+        if self._fd_read < 0 and not self._closed:
+            self._fd_read = self.fileno()
+            self._loop.add_reader(self._fd_read, self._on_readable)
+
+    def _watch_write(self) -> None:
+        if self._fd_write < 0 and not self._closed:
+            self._fd_write = self.fileno()
+            self._loop.add_writer(self._fd_write, self._on_writable)
+
+    def _unwatch_read(self) -> None:
+        if self._fd_read >= 0:
+            self._loop.remove_reader(self._fd_read)
+            self._fd_read = -1
+
+    def _unwatch_write(self) -> None:
+        if self._fd_write >= 0:
+            self._loop.remove_writer(self._fd_write)
+            self._fd_write = -1
+
+    # Closing
+
+    def set_close_callback(self, callback: Callable[[], Any] | None) -> None:
+        """Call `callback` when the stream is closed, by whichever side; None for no longer.
+
+        Reads and writes notice by themselves; this is for the time in which there are none.
+        """
+        self._close_callback = callback
+        if callback is not None and self._closed:
+            self._run_close_callback()
+        elif self._read_future is None:
+            self._watch_idle()
+
+    def close(self, exc_info: bool | BaseException | ExcInfo = False) -> None:
+        """Close the stream. What has not been sent is lost; what has come can still be read.
+
+        Args:
+            exc_info: The error to keep as `error` and to fail reads and writes with: an exception,
+                what `sys.exc_info` returns, or True for the exception being handled.
+        """
+        if self._closed:
+            return
+        if isinstance(exc_info, BaseException):
+            self.error = exc_info
+        elif exc_info:
+            self.error = (sys.exc_info() if exc_info is True else exc_info)[1]  # type: ignore[index]
+        self._unwatch_read()
+        self._unwatch_write()
+        self._closed = True
+        self.close_fd()
+        self._space = memoryview(b"")
+        write_buffer, self._write_buffer = self._write_buffer, None
+        if write_buffer is not None:
+            write_buffer.clear()
+        self._fail_pending()
+        self._run_close_callback()
+
+    def closed(self) -> bool:
+        """Whether the stream is closed."""
+        return self._closed
+
+    def set_nodelay(self, value: bool) -> None:
+        """Whether small writes are sent at once (TCP_NODELAY); nothing for streams without TCP."""
+
+    def _fail_pending(self) -> None:
+        """Let everything that waits know that the stream is closed."""
+        future, read = self._read_future, self._read
+        if future is not None and not future.done():
+            if isinstance(read, ReadUntilClose) and (self.error is None or _is_gone(self.error)):
+                self._finish_read(len(self._read_buffer))
+            else:
+                self._abandon_read()
+                future.set_exception(self._closed_error())
+                future.exception()
+        while self._write_futures:
+            _, write_future = self._write_futures.popleft()
+            if not write_future.done():
+                write_future.set_exception(self._closed_error())
+                write_future.exception()  # not awaiting a write is fine
+
+    def _run_close_callback(self) -> None:
+        callback, self._close_callback = self._close_callback, None
+        if callback is not None:
+            self.io_loop.add_callback(callback)
+
+    def _closed_error(self) -> StreamClosedError:
+        return StreamClosedError(self.error)
+
+
+def _is_gone(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _GONE

@@ -1,0 +1,357 @@
+"""`IOStream` and `SSLIOStream`: streams over sockets, plain and with TLS."""
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from typing import Any
+
+from typhoon.iostream.base import BaseIOStream
+from typhoon.log import gen_log
+from typhoon.netutil import ssl_wrap_socket
+
+_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EALREADY})
+
+_PEER_GAVE_UP = frozenset(
+    {ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN, errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN}
+)
+"""Ends of a handshake that need no word in the log. (The numbers of the two kinds differ.)"""
+
+SSLOptions = dict[str, Any] | ssl.SSLContext
+
+
+class IOStream(BaseIOStream):
+    """A stream over a socket, TCP or UNIX; connected already or to be connected with `connect`.
+
+    .. code-block:: python
+
+        stream = IOStream(socket.socket())
+        await stream.connect(("localhost", 8888))
+        await stream.write(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        head = await stream.read_until(b"\\r\\n\\r\\n", max_bytes=65536)
+
+    Args:
+        socket: The socket, which belongs to the stream from now on and is made non-blocking.
+        args, kwargs: As for `BaseIOStream`.
+
+    Attributes:
+        socket: The socket.
+    """
+
+    def __init__(self, socket: socket.socket, *args: Any, **kwargs: Any) -> None:
+        self.socket = socket
+        self.socket.setblocking(False)
+        self._opening: asyncio.Future[Any] | None = None
+        super().__init__(*args, **kwargs)
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def close_fd(self) -> None:
+        self.socket.close()
+
+    def get_fd_error(self) -> Exception | None:
+        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return OSError(code, os.strerror(code)) if code else None
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        try:
+            return self.socket.recv_into(buf)
+        except BlockingIOError:
+            return None
+
+    def write_to_fd(self, data: memoryview) -> int:
+        return self.socket.send(data)
+
+    def set_nodelay(self, value: bool) -> None:
+        if self.socket is not None and self.socket.family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1 if value else 0)
+            except OSError as error:
+                # Some systems say so when the connection has been lost already.
+                if error.errno != errno.EINVAL:
+                    raise
+
+    def connect(self, address: Any, server_hostname: str | None = None) -> "asyncio.Future[Any]":
+        """Connect the socket; `write` may be called before it is done.
+
+        Args:
+            address: As for `socket.socket.connect`; a host name here would be looked up while the
+                loop stands still: use `typhoon.tcpclient.TCPClient` for those.
+            server_hostname: For TLS, the name that the server's certificate is to have.
+
+        Returns:
+            A future for the stream. It fails with `StreamClosedError`, of which ``real_error`` is
+            the reason, or with `ssl.SSLError`.
+        """
+        future = self._begin_opening()
+        self._unwatch_read()
+        try:
+            self.socket.connect(address)
+        except OSError as error:
+            # (A socket.gaierror has numbers of another kind.)
+            if isinstance(error, socket.gaierror) or error.errno not in _IN_PROGRESS:
+                error.__traceback__ = None
+                self.close(error)
+                return future
+        self._watch_write()
+        return future
+
+    def _begin_opening(self) -> "asyncio.Future[Any]":
+        """The future of `connect` and of `start_tls`."""
+        self._ready = False
+        self._opening = future = self._loop.create_future()
+        future.add_done_callback(self._close_if_cancelled)
+        return future
+
+    def _close_if_cancelled(self, future: "asyncio.Future[Any]") -> None:
+        if future.cancelled():
+            self.close()
+
+    def _on_writable(self) -> None:
+        if self._ready:
+            self._flush()
+        elif (error := self.get_fd_error()) is not None:
+            self.close(error)
+        else:
+            self._connected()
+
+    def _connected(self) -> None:
+        """The socket is connected."""
+        future, self._opening = self._opening, None
+        if future is not None and not future.done():
+            future.set_result(self)
+        self._become_ready()
+
+    def _fail_pending(self) -> None:
+        future, self._opening = self._opening, None
+        if future is not None and not future.done():
+            error = self.error
+            future.set_exception(error if isinstance(error, ssl.SSLError) else self._closed_error())
+            future.exception()
+        super()._fail_pending()
+
+    def start_tls(
+        self,
+        server_side: bool,
+        ssl_options: SSLOptions | None = None,
+        server_hostname: str | None = None,
+    ) -> "asyncio.Future[SSLIOStream]":
+        """Go on with TLS on the same connection, from an agreed point on (STARTTLS).
+
+        This stream is done with at once; its close callback goes over to the new one.
+
+        Args:
+            server_side: Which side of the handshake this is.
+            ssl_options: An `ssl.SSLContext`, or a dictionary as for
+                `typhoon.netutil.ssl_options_to_context`. By default a client verifies the server's
+                certificate against the system's authorities.
+            server_hostname: For a client, the name that the certificate is to have. None leaves
+                the name unchecked.
+
+        Returns:
+            A future for the `SSLIOStream`, once the handshake is done. Cancelling it closes the
+            connection.
+
+        Raises:
+            ValueError: Something is still being read or written.
+        """
+        if (
+            self.reading()
+            or not self._ready
+            or self._write_futures
+            or self._write_buffer
+            or self._read_buffer
+        ):
+            raise ValueError(
+                "the stream is not idle; await what is being read and written before start_tls"
+            )
+        if self._closed:
+            raise self._closed_error()
+        if ssl_options is None:
+            context = ssl.create_default_context(
+                ssl.Purpose.CLIENT_AUTH if server_side else ssl.Purpose.SERVER_AUTH
+            )
+            if not server_side and server_hostname is None:
+                context.check_hostname = False
+            ssl_options = context
+        sock, callback = self._give_up_socket(), self._close_callback
+        try:
+            wrapped = ssl_wrap_socket(
+                sock,
+                ssl_options,
+                server_hostname=server_hostname,
+                server_side=server_side,
+                do_handshake_on_connect=False,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        stream = SSLIOStream(
+            wrapped,
+            ssl_options=ssl_options,
+            max_buffer_size=self.max_buffer_size,
+            read_chunk_size=self.read_chunk_size,
+            max_write_buffer_size=self.max_write_buffer_size,
+        )
+        stream.set_close_callback(callback)
+        return stream._begin_opening()
+
+    def _give_up_socket(self) -> socket.socket:
+        """End this stream and leave the socket to the caller."""
+        self._unwatch_read()
+        self._unwatch_write()
+        sock, self.socket = self.socket, None  # type: ignore[assignment]
+        self._closed, self._write_buffer = True, None
+        return sock
+
+
+class SSLIOStream(IOStream):
+    """A stream with TLS.
+
+    Args:
+        socket: A socket to connect; or one that `ssl.SSLContext.wrap_socket` has wrapped, with
+            ``do_handshake_on_connect=False``, of which the handshake then begins at once.
+        ssl_options: For `connect`: an `ssl.SSLContext`, or a dictionary as for
+            `typhoon.netutil.ssl_options_to_context`.
+        args, kwargs: As for `BaseIOStream`.
+    """
+
+    socket: ssl.SSLSocket
+    _short_means_blocked = False  # a record ends where it ends
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._ssl_options: SSLOptions = kwargs.pop("ssl_options", None) or {}
+        self._server_hostname: str | None = None
+        self._handshaken = False
+        self._handshake_waiter: asyncio.Future[SSLIOStream] | None = None
+        super().__init__(*args, **kwargs)
+        self._ready = False
+        if isinstance(self.socket, ssl.SSLSocket) and _is_connected(self.socket):
+            # In the next turn, as the caller may want to be told.
+            self._loop.call_soon(self._handshake)
+
+    def reading(self) -> bool:
+        return not self._handshaken or super().reading()
+
+    def writing(self) -> bool:
+        return not self._handshaken or super().writing()
+
+    def connect(self, address: Any, server_hostname: str | None = None) -> "asyncio.Future[Any]":
+        self._server_hostname = server_hostname
+        return super().connect(address)
+
+    def wait_for_handshake(self) -> "asyncio.Future[SSLIOStream]":
+        """Wait until the handshake is done, after which the peer's certificate is known, say.
+
+        Returns:
+            A future for the stream, which fails with `StreamClosedError`.
+
+        Raises:
+            RuntimeError: Somebody waits for it already.
+        """
+        if self._handshake_waiter is not None and not self._handshake_waiter.done():
+            raise RuntimeError("Already waiting: one wait_for_handshake at a time")
+        future = self._handshake_waiter = self._loop.create_future()
+        if self._handshaken:
+            future.set_result(self)
+        elif self._closed:
+            future.set_exception(self._closed_error())
+        return future
+
+    def _connected(self) -> None:
+        # TCP is; now TLS.
+        if not isinstance(self.socket, ssl.SSLSocket):
+            self._unwatch_write()  # the new socket object is to be watched
+            sock: socket.socket = self.socket
+            self.socket = ssl_wrap_socket(
+                sock,
+                self._ssl_options,
+                server_hostname=self._server_hostname,
+                do_handshake_on_connect=False,
+                server_side=False,
+            )
+        self._handshake()
+
+    def _handshake(self) -> None:
+        if self._closed:
+            return
+        try:
+            self.socket.do_handshake()
+        except ssl.SSLWantReadError:
+            self._unwatch_write()
+            self._watch_read()
+        except ssl.SSLWantWriteError:
+            self._watch_write()
+        except OSError as error:
+            if error.errno not in _PEER_GAVE_UP:
+                peer = self._peer()
+                gen_log.warning("SSL Error on %s %s: %s", self.fileno(), peer, error)
+            error.__traceback__ = None
+            self.close(error)
+        else:
+            self._handshaken = True
+            waiter, self._handshake_waiter = self._handshake_waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_result(self)
+            super()._connected()
+
+    def _peer(self) -> Any:
+        try:
+            return self.socket.getpeername()
+        except OSError:
+            return "(not connected)"
+
+    def _on_readable(self) -> None:
+        if self._ready:
+            super()._on_readable()
+        else:
+            self._handshake()
+
+    def _on_writable(self) -> None:
+        if self._ready or not isinstance(self.socket, ssl.SSLSocket):
+            super()._on_writable()
+            if self._ready and self.reading():
+                self._on_readable()  # TLS may have had something to write before it could read
+        else:
+            self._handshake()
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        try:
+            return self.socket.recv_into(buf)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLWantWriteError:
+            self._watch_write()
+            return None
+
+    def write_to_fd(self, data: memoryview) -> int:
+        try:
+            return self.socket.send(data)
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            return 0
+
+    def close_fd(self) -> None:
+        if self._handshaken and self.error is None:
+            # Say goodbye (RFC 8446 section 6.1), without waiting for the answer.
+            try:
+                self.socket.unwrap()
+            except (OSError, ValueError):
+                pass
+        super().close_fd()
+
+    def _fail_pending(self) -> None:
+        waiter, self._handshake_waiter = self._handshake_waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(self._closed_error())
+            waiter.exception()
+        super()._fail_pending()
+
+
+def _is_connected(sock: socket.socket) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
