@@ -35,6 +35,8 @@ _GONE: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, err
 
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
+_NO_BYTES: Final = ReadBytes(0, False)
+
 
 class _Shared:
     """What the streams of one loop have in common; a loop runs in one thread."""
@@ -106,6 +108,7 @@ class BaseIOStream:
             shared = _shared[self.io_loop] = _Shared(self._loop)
         self._space = shared.space_of(self.read_chunk_size)
         self._read_buffer = bytearray()
+        self._last_bytes = _NO_BYTES
         self._read: Read | ReadInto | None = None
         self._read_future: asyncio.Future[Any] | None = None
 
@@ -125,7 +128,7 @@ class BaseIOStream:
         """Close the descriptor; called once, by `close`."""
         raise NotImplementedError
 
-    def write_to_fd(self, data: memoryview) -> int:
+    def write_to_fd(self, data: bytes | memoryview) -> int:
         """Write as much of `data` as the descriptor takes, and return how much that was.
 
         Raises `BlockingIOError` if it takes nothing now. `data` is not kept.
@@ -184,9 +187,12 @@ class BaseIOStream:
         Raises:
             TypeError: `num_bytes` is no whole number.
         """
-        if not isinstance(num_bytes, int):
-            raise TypeError(f"read_bytes: {num_bytes!r} is no number of bytes")
-        return self._start_read(ReadBytes(num_bytes, partial))
+        read = self._last_bytes  # most programs ask for the same again
+        if read.count != num_bytes or read.partial is not partial:
+            if not isinstance(num_bytes, int):
+                raise TypeError(f"read_bytes: {num_bytes!r} is no number of bytes")
+            read = self._last_bytes = ReadBytes(num_bytes, partial)
+        return self._start_read(read)
 
     def read_into(
         self, buf: bytearray | memoryview, partial: bool = False
@@ -219,8 +225,15 @@ class BaseIOStream:
             if not pending.done():
                 raise RuntimeError("Already reading: await the read before starting another")
             self._abandon_read()
-        future = self._loop.create_future()
-        self._read, self._read_future = read, future
+        self._read = read
+        self._read_future = future = self._loop.create_future()
+        if (
+            self._fd_read >= 0
+            and not self._read_buffer
+            and self._short_means_blocked
+            and read.least
+        ):
+            return future  # the loop will say when there is something
         try:
             if self._read_buffer or self._closed or isinstance(read, ReadInto):
                 if self._from_buffer(read):
@@ -228,10 +241,9 @@ class BaseIOStream:
                     return future
                 if self._closed:
                     raise self._closed_error()
-            # If the loop watches the descriptor, there is nothing to be read before it says so.
-            if self._ready and (self._fd_read < 0 or not self._short_means_blocked):
+            if self._ready:
                 self._fill()
-                if self._fd_read < 0 and self._read_future is not None:
+                if self._read_future is not None:
                     self._watch_read()
         except UnsatisfiableReadError as error:
             # As when it is found later: the future fails.
@@ -272,17 +284,18 @@ class BaseIOStream:
             try:
                 count = self.read_from_fd(space)
             except OSError as error:
-                if error.errno not in _GONE:
-                    raise
-                error.__traceback__ = None  # which refers to this frame, and so to the stream
-                self.close(error)
+                self._read_failed(error)
                 return
-            if count is None:
+            if not count:
+                if count == 0:
+                    self.close()
                 return
-            if count == 0:
-                self.close()
+            if not buffer and type(read) is ReadBytes and count == read.count:
+                future, self._read_future, self._read = self._read_future, None, None
+                if future is not None:
+                    future.set_result(bytes(space[:count]))
                 return
-            buffer += space if count == len(space) else space[:count]
+            buffer += space[:count]
             end = read.end(buffer)
             if end is not None:
                 self._finish_read(end)
@@ -295,21 +308,24 @@ class BaseIOStream:
             if count < len(space) and self._short_means_blocked:
                 return
 
+    def _read_failed(self, error: OSError) -> None:
+        """Close the stream, without a word if the other side has just gone."""
+        if error.errno not in _GONE:
+            raise error
+        error.__traceback__ = None  # which refers to a frame, and so to the stream
+        self.close(error)
+
     def _fill_into(self, read: ReadInto) -> None:
         while not read.is_satisfied():
             with read.view[read.filled :] as rest:
                 try:
                     count = self.read_from_fd(rest)
                 except OSError as error:
-                    if error.errno not in _GONE:
-                        raise
-                    error.__traceback__ = None
-                    self.close(error)
+                    self._read_failed(error)
                     return
-                if count is None:
-                    return
-                if count == 0:
-                    self.close()
+                if not count:
+                    if count == 0:
+                        self.close()
                     return
                 read.filled += count
                 if count < len(rest) and self._short_means_blocked:
@@ -372,7 +388,7 @@ class BaseIOStream:
         if self._close_callback is None or self._read_buffer:
             self._unwatch_read()
             return
-        self._read = ReadBytes(0, False)
+        self._read = _NO_BYTES
         try:
             self._fill()
         except OSError as error:
@@ -409,45 +425,54 @@ class BaseIOStream:
             StreamClosedError: The stream is closed.
             StreamBufferFullError: There would be more than ``max_write_buffer_size`` to be sent.
         """
-        buffer = self._write_buffer
-        if buffer is None:
+        if self._closed:
             raise self._closed_error()
-        with memoryview(data) as view:
-            size = view.nbytes
+        index = self._total_write_index
+        if (
+            index == self._total_write_done_index
+            and self._ready
+            and type(data) is bytes
+            and self.max_write_buffer_size is None
+        ):
+            # The usual case: nothing waits to be sent, and all of this can be.
+            size = len(data)
+            sent = self._send(data) if size else 0
+            self._total_write_index = index + size
+            if sent == size:
+                self._total_write_done_index = index + size
+                return self._written
+            view = memoryview(data)[max(0, sent) :]
+            self._total_write_done_index = index + size - len(view)
+        else:
+            view = memoryview(data).cast("B")
+            size = len(view)
             limit = self.max_write_buffer_size
-            if limit is not None and len(buffer) + size > limit:
+            if limit is not None and self._unsent() + size > limit:
                 raise StreamBufferFullError(
                     f"Reached maximum write buffer size: more than {limit} bytes would be unsent"
                 )
-            self._total_write_index += size
-            if buffer or not self._ready:
-                buffer.append(view)
-            elif size:
-                with view.cast("B") as flat:
-                    sent = self._send(flat)
-                    if sent == size:
-                        self._total_write_done_index += size
-                        return self._written
-                    if sent >= 0:
-                        self._total_write_done_index += sent
-                        with flat[sent:] as rest:
-                            buffer.append(rest)
+            self._total_write_index = index + size
         future = self._loop.create_future()
         self._write_futures.append((self._total_write_index, future))
-        if self._closed:
+        if self._write_buffer is None:
             self._fail_pending()
         else:
+            with view:
+                self._write_buffer.append(view)
             self._flush()
         return future
 
     def writing(self) -> bool:
         """Whether there are bytes that the descriptor has not taken yet."""
-        return bool(self._write_buffer)
+        return self._unsent() > 0
 
-    def _send(self, view: memoryview) -> int:
+    def _unsent(self) -> int:
+        return self._total_write_index - self._total_write_done_index
+
+    def _send(self, data: bytes | memoryview) -> int:
         """Write to the descriptor; 0 if it takes nothing now, -1 if that closed the stream."""
         try:
-            return self.write_to_fd(view) or 0
+            return self.write_to_fd(data) or 0
         except BlockingIOError:
             return 0
         except Exception as error:

@@ -34,5 +34,5 @@ class PipeIOStream(BaseIOStream):
         except BlockingIOError:
             return None
 
-    def write_to_fd(self, data: memoryview) -> int:
+    def write_to_fd(self, data: bytes | memoryview) -> int:
         return os.write(self.fd, data)

@@ -10,6 +10,8 @@ Each kind of read has a method `end`, which looks into the bytes received and no
     (raises)          `UnsatisfiableReadError`: no further bytes can satisfy it
     ================  ==========================================================================
 
+`least` is the number of bytes below which it is not satisfied in any case.
+
 It is called after each chunk that comes, always with the same bytes and those that were added.
 """
 
@@ -21,21 +23,23 @@ from typhoon.iostream.errors import UnsatisfiableReadError
 class ReadBytes:
     """A number of bytes, or, if `partial`, at least one and at most that number."""
 
-    __slots__ = ("_count", "_least")
+    __slots__ = ("count", "least", "partial")
 
     def __init__(self, count: int, partial: bool) -> None:
-        self._count = count
-        self._least = min(count, 1) if partial else count
+        self.count = count
+        self.partial = partial
+        self.least = min(count, 1) if partial else count
 
     def end(self, received: bytearray) -> int | None:
         size = len(received)
-        return min(size, self._count) if size >= self._least else None
+        return min(size, self.count) if size >= self.least else None
 
 
 class ReadUntil:
     """All bytes up to a delimiter, and with it. Linear: no byte is searched twice."""
 
     __slots__ = ("_delimiter", "_limit", "_searched")
+    least = 1
 
     def __init__(self, delimiter: bytes, limit: int | None) -> None:
         self._delimiter = delimiter
@@ -60,6 +64,7 @@ class ReadUntilRegex:
     """
 
     __slots__ = ("_limit", "_pattern")
+    least = 1
 
     def __init__(self, pattern: re.Pattern[bytes], limit: int | None) -> None:
         self._pattern = pattern
@@ -76,6 +81,7 @@ class ReadUntilClose:
     """Everything until the other side closes; only the stream knows when that is."""
 
     __slots__ = ()
+    least = 1
 
     def end(self, received: bytearray) -> None:
         return None
@@ -84,13 +90,13 @@ class ReadUntilClose:
 class ReadInto:
     """Bytes that go straight into the caller's buffer, until it is full (if `partial`: any)."""
 
-    __slots__ = ("_least", "filled", "view")
+    __slots__ = ("filled", "least", "view")
 
     def __init__(self, buffer: bytearray | memoryview, partial: bool) -> None:
         self.view = memoryview(buffer).cast("B")
         self.filled = 0
         size = len(self.view)
-        self._least = min(size, 1) if partial else size
+        self.least = min(size, 1) if partial else size
 
     def take(self, received: bytearray) -> None:
         """Move what has been received before into the caller's buffer."""
@@ -101,7 +107,7 @@ class ReadInto:
         self.filled += count
 
     def is_satisfied(self) -> bool:
-        return self.filled >= self._least
+        return self.filled >= self.least
 
 
 Read = ReadBytes | ReadUntil | ReadUntilRegex | ReadUntilClose

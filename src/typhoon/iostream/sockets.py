@@ -61,7 +61,7 @@ class IOStream(BaseIOStream):
         except BlockingIOError:
             return None
 
-    def write_to_fd(self, data: memoryview) -> int:
+    def write_to_fd(self, data: bytes | memoryview) -> int:
         return self.socket.send(data)
 
     def set_nodelay(self, value: bool) -> None:
@@ -326,7 +326,7 @@ class SSLIOStream(IOStream):
             self._watch_write()
             return None
 
-    def write_to_fd(self, data: memoryview) -> int:
+    def write_to_fd(self, data: bytes | memoryview) -> int:
         try:
             return self.socket.send(data)
         except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
