@@ -30,6 +30,15 @@ from typhoon.log import gen_log
 MAX_BUFFER_SIZE: Final = 100 * 1024 * 1024
 READ_CHUNK_SIZE: Final = 64 * 1024
 
+DIRECT_SIZE: Final = 16 * 1024
+"""Reads of this many bytes get what the system gives, without a copy in between."""
+
+INLINE_READS: Final = 16
+"""How many reads go to the descriptor at once before the loop, and so others, have their turn.
+
+They do so as long as it gave all that was asked for: then there is probably more.
+"""
+
 _GONE: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
 """Errors that mean no more than that the other side has gone: they close the stream silently."""
 
@@ -109,6 +118,7 @@ class BaseIOStream:
         self._space = shared.space_of(self.read_chunk_size)
         self._read_buffer = bytearray()
         self._last_bytes = _NO_BYTES
+        self._inline_reads = 0
         self._read: Read | ReadInto | None = None
         self._read_future: asyncio.Future[Any] | None = None
 
@@ -141,6 +151,12 @@ class BaseIOStream:
         Returns their number, 0 at the end of the stream, or None if nothing is there now.
         """
         raise NotImplementedError
+
+    def _receive(self, size: int) -> bytes | None:
+        """Bytes from the descriptor, at most `size`; otherwise as `read_from_fd`."""
+        space = self._space[:size]
+        count = self.read_from_fd(space)
+        return None if count is None else bytes(space[:count])
 
     def get_fd_error(self) -> Exception | None:
         """An error that the descriptor has, if it can be asked."""
@@ -227,12 +243,7 @@ class BaseIOStream:
             self._abandon_read()
         self._read = read
         self._read_future = future = self._loop.create_future()
-        if (
-            self._fd_read >= 0
-            and not self._read_buffer
-            and self._short_means_blocked
-            and read.least
-        ):
+        if self._fd_read >= 0 and not self._read_buffer and not self._inline_reads and read.least:
             return future  # the loop will say when there is something
         try:
             if self._read_buffer or self._closed or isinstance(read, ReadInto):
@@ -242,6 +253,7 @@ class BaseIOStream:
                 if self._closed:
                     raise self._closed_error()
             if self._ready:
+                self._inline_reads = max(0, self._inline_reads - 1)
                 self._fill()
                 if self._read_future is not None:
                     self._watch_read()
@@ -281,21 +293,33 @@ class BaseIOStream:
             return
         buffer, space = self._read_buffer, self._space
         while read is not None:
+            data: bytes | None
+            count: int | None
             try:
-                count = self.read_from_fd(space)
+                if type(read) is ReadBytes and read.count >= DIRECT_SIZE and not buffer:
+                    asked = min(read.count, len(space))
+                    data = self._receive(asked)
+                    count = None if data is None else len(data)
+                else:
+                    asked = len(space)
+                    data, count = None, self.read_from_fd(space)
             except OSError as error:
                 self._read_failed(error)
                 return
             if not count:
+                self._inline_reads = 0
                 if count == 0:
                     self.close()
                 return
-            if not buffer and type(read) is ReadBytes and count == read.count:
+            blocked = count < asked and self._short_means_blocked
+            if blocked:
+                self._inline_reads = 0
+            if not buffer and type(read) is ReadBytes and read.least <= count <= read.count:
                 future, self._read_future, self._read = self._read_future, None, None
                 if future is not None:
-                    future.set_result(bytes(space[:count]))
+                    future.set_result(bytes(space[:count]) if data is None else data)
                 return
-            buffer += space[:count]
+            buffer += space[:count] if data is None else data
             end = read.end(buffer)
             if end is not None:
                 self._finish_read(end)
@@ -305,7 +329,7 @@ class BaseIOStream:
                 raise StreamBufferFullError(
                     f"more than max_buffer_size ({self.max_buffer_size} bytes) came unread"
                 )
-            if count < len(space) and self._short_means_blocked:
+            if blocked:
                 return
 
     def _read_failed(self, error: OSError) -> None:
@@ -366,6 +390,7 @@ class BaseIOStream:
 
     def _on_readable(self) -> None:
         future = self._read_future
+        self._inline_reads = INLINE_READS
         try:
             if future is not None and not future.done():
                 self._fill()
@@ -459,7 +484,8 @@ class BaseIOStream:
         else:
             with view:
                 self._write_buffer.append(view)
-            self._flush()
+            if self._fd_write < 0:
+                self._flush()
         return future
 
     def writing(self) -> bool:
@@ -498,8 +524,6 @@ class BaseIOStream:
             if sent == 0 or (sent < size and self._short_means_blocked):
                 self._watch_write()
                 break
-        else:
-            self._unwatch_write()
         done, futures = self._total_write_done_index, self._write_futures
         while futures and futures[0][0] <= done:
             _, future = futures.popleft()
@@ -507,6 +531,9 @@ class BaseIOStream:
                 future.set_result(None)
 
     def _on_writable(self) -> None:
+        # Not as soon as all is sent: who waited for that will mostly send more.
+        if not self._write_buffer:
+            self._unwatch_write()
         self._flush()
 
     def _become_ready(self) -> None:
