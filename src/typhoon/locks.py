@@ -116,13 +116,17 @@ class Event:
         """Set the flag and wake all who wait."""
         if not self._set:
             self._set = True
-            for waiter in self._waiters:
+            waiters, self._waiters = self._waiters, set()
+            for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
 
     def clear(self) -> None:
         """Reset the flag, so that `wait` blocks until the next `set`."""
         self._set = False
+
+    def _forget(self, waiter: "Future[None]") -> None:
+        self._waiters.discard(waiter)
 
     def wait(self, timeout: Deadline | None = None) -> "Future[None]":
         """A future that is done once the flag is set; raises `TimeoutError` after `timeout`."""
@@ -133,7 +137,7 @@ class Event:
         if timeout is not None:
             expire_at(waiter, timeout, "Timeout")
         self._waiters.add(waiter)
-        waiter.add_done_callback(self._waiters.discard)
+        waiter.add_done_callback(self._forget)
         return waiter
 
 

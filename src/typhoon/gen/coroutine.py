@@ -1,18 +1,13 @@
 """Generators as coroutines: each ``yield`` waits for what it is given, and is its result."""
 
-import asyncio
-import contextvars
 import functools
 from collections.abc import Callable, Generator
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
-from typhoon.concurrent import (
-    Future,
-    chain_future,
-    future_set_exception_unless_cancelled,
-    future_set_result_unless_cancelled,
-)
-from typhoon.gen.yielding import convert_yielded, moment
+from typhoon._core import Runner, run_coroutine
+from typhoon.concurrent import Future
+
+__all__ = ["Return", "Runner", "coroutine", "is_coroutine_function"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -31,83 +26,37 @@ class Return(Exception):
         self.args = (value,)
 
 
-class Runner:
-    def __init__(self, ctx_run, gen, result_future, first_yielded):
-        self.ctx_run = ctx_run
-        self.gen = gen
-        self.result_future = result_future
-        self.future = None
-        self.running = False
-        self.finished = False
-        if self.handle_yield(first_yielded):
-            self.run()
-
-    def handle_yield(self, yielded):
-        try:
-            future = self.ctx_run(convert_yielded, yielded)
-        except Exception as error:
-            self.future = Future()
-            self.future.set_exception(error)
-            return True
-        if future is moment:
-            self.future = moment
-            self.result_future.get_loop().call_soon(self.run)
-            return False
-        if not isinstance(future, asyncio.Future) and not asyncio.isfuture(future):
-            future = asyncio.wrap_future(future)
-        self.future = future
-        if future.done():
-            return True
-        future.add_done_callback(lambda _: self.run())
-        return False
-
-    def run(self):
-        while True:
-            future, self.future = self.future, None
-            try:
-                try:
-                    value = future.result()
-                except BaseException as error:
-                    yielded = self.ctx_run(self.gen.throw, error)
-                else:
-                    yielded = self.ctx_run(self.gen.send, value)
-            except (StopIteration, Return) as stop:
-                future_set_result_unless_cancelled(self.result_future, stop.value)
-                return
-            except asyncio.CancelledError:
-                self.result_future.cancel()
-                return
-            except Exception as error:
-                future_set_exception_unless_cancelled(self.result_future, error)
-                return
-            if not self.handle_yield(yielded):
-                return
-
-
+@overload
+def coroutine(func: Callable[_P, Generator[Any, Any, _T]]) -> "Callable[_P, Future[_T]]": ...
+@overload
+def coroutine(func: Callable[_P, _T]) -> "Callable[_P, Future[_T]]": ...
 def coroutine(func: Callable[_P, Any]) -> "Callable[_P, Future[Any]]":
+    """Decorator: make a generator function a coroutine, which returns a `Future` of its result.
+
+    .. code-block:: python
+
+        @gen.coroutine
+        def fetch_json(url):
+            response = yield AsyncHTTPClient().fetch(url)
+            return json_decode(response.body)
+
+    A coroutine may yield futures, other awaitables, lists and dicts of them (see `multi`), and
+    None or `moment` to let the event loop run. It starts when it is called and runs up to the
+    first ``yield`` that has to wait. All of it runs in a copy of the caller's
+    `contextvars.Context`.
+
+    An exception is raised where the future is yielded or awaited. So a coroutine whose future
+    nobody looks at hides its errors until the future is freed, when asyncio logs them. Cancelling
+    the future leaves the coroutine running.
+
+    New code had better use ``async def`` functions.
+    """
+
     @functools.wraps(func)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> "Future[Any]":
-        future: Future[Any] = Future()
-        ctx_run = contextvars.copy_context().run
-        try:
-            result = ctx_run(func, *args, **kwargs)
-            if isinstance(result, Generator):
-                yielded = ctx_run(next, result)
-                runner = Runner(ctx_run, result, future, yielded)
-                future.add_done_callback(lambda _: runner)
-                return future
-        except (Return, StopIteration) as stop:
-            result = stop.value
-        except asyncio.CancelledError:
-            future.cancel()
-            return future
-        except Exception as error:
-            future.set_exception(error)
-            return future
-        future.set_result(result)
-        return future
+        return run_coroutine(func, args, kwargs)
 
-    wrapper.__typhoon_coroutine__ = True
+    wrapper.__typhoon_coroutine__ = True  # type: ignore[attr-defined]
     return wrapper
 
 
