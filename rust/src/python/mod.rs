@@ -1,7 +1,9 @@
 //! The thin layer that wraps the core for CPython, as the module `typhoon._core`.
 
+mod awaiting;
 mod buffers;
 mod connection;
+mod coroutine;
 mod digest;
 mod dispatch;
 mod errors;
@@ -27,6 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     request::register(module)?;
     errors::register(module)?;
     connection::register(module)?;
+    coroutine::register(module)?;
     hooks::register(module)?;
     responder::register(module)?;
     dispatch::register(module)?;
