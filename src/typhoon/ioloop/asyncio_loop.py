@@ -57,9 +57,6 @@ class BaseAsyncIOLoop(IOLoop):
         register(asyncio_loop, self)
         super().initialize(**kwargs)
 
-    def make_current(self) -> None:
-        asyncio.set_event_loop(self.asyncio_loop)
-
     # Running
 
     def start(self) -> None:

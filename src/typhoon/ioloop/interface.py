@@ -10,11 +10,7 @@ from concurrent import futures
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from typhoon.concurrent import AnyFuture
-
-try:  # on this branch only, until the module lands
-    from typhoon.gen import convert_yielded
-except ImportError:
-    from asyncio import ensure_future as convert_yielded
+from typhoon.gen import convert_yielded
 from typhoon.ioloop.registry import ioloops, thread_event_loop
 from typhoon.ioloop.selector_thread import FileDescriptor
 from typhoon.util import Configurable, import_object
@@ -130,7 +126,7 @@ class IOLoop(Configurable):
 
     def make_current(self) -> None:
         """Make this the current loop of the thread, for asyncio too."""
-        raise NotImplementedError
+        asyncio.set_event_loop(self.asyncio_loop)
 
     def install(self) -> None:
         """An older name of `make_current`."""

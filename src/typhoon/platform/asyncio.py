@@ -7,10 +7,7 @@ from here.
 import asyncio
 from typing import Any
 
-try:  # on this branch only, until the module lands
-    from typhoon.gen import convert_yielded
-except ImportError:
-    from asyncio import ensure_future as convert_yielded
+from typhoon.gen import convert_yielded
 from typhoon.ioloop.asyncio_loop import AsyncIOLoop, AsyncIOMainLoop, BaseAsyncIOLoop
 from typhoon.ioloop.selector_thread import AddThreadSelectorEventLoop, SelectorThread
 
