@@ -1,35 +1,16 @@
-"""Network utilities: listening sockets, TLS contexts, IP addresses."""
+"""Listening sockets."""
 
 import errno
 import os
-import re
 import socket
-import ssl
 import stat
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = [
-    "bind_sockets",
-    "bind_unix_socket",
-    "is_valid_ip",
-    "ssl_options_to_context",
-    "ssl_wrap_socket",
-]
+__all__ = ["bind_sockets", "bind_unix_socket"]
 
 _RANDOM_PORT_ATTEMPTS = 8
 """How often to look for a random port that is free in every address family."""
-
-_SSL_OPTIONS = ("ssl_version", "certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers")
-
-_PROTOCOLS = {
-    True: ssl.PROTOCOL_TLS_SERVER,
-    False: ssl.PROTOCOL_TLS_CLIENT,
-    None: ssl.PROTOCOL_TLS,  # for both sides; Python itself warns when it is used
-}
-
-_ZONE = re.compile(r"[0-9A-Za-z._~-]+", re.ASCII)
-"""The zone of a scoped IPv6 address, RFC 6874 §2."""
 
 
 def bind_sockets(
@@ -188,107 +169,3 @@ if hasattr(socket, "AF_UNIX"):
         if not stat.S_ISSOCK(status.st_mode):
             raise ValueError(f"File {file} exists and is not a socket")
         os.unlink(file)
-
-
-def is_valid_ip(ip: str) -> bool:
-    """Whether `ip` is a numeric IPv4 or IPv6 address (with a zone or without), and no host name."""
-    try:
-        socket.inet_pton(socket.AF_INET, ip)
-        return True
-    except (OSError, ValueError):
-        pass
-    address, percent, zone = ip.partition("%")
-    try:
-        socket.inet_pton(socket.AF_INET6, address)
-    except (OSError, ValueError):
-        return False
-    return not percent or _ZONE.fullmatch(zone) is not None
-
-
-def ssl_options_to_context(
-    ssl_options: dict[str, Any] | ssl.SSLContext, server_side: bool | None = None
-) -> ssl.SSLContext:
-    """The `ssl.SSLContext` that `ssl_options` describes; a context is returned as it is.
-
-    Args:
-        ssl_options: A context, or a dictionary with some of ``ssl_version``, ``certfile``,
-            ``keyfile``, ``cert_reqs``, ``ca_certs`` and ``ciphers``: paths, strings, and
-            constants of the `ssl` module.
-        server_side: Which side of the connection the context is for. Without it the context
-            serves both, verifies nothing, and a `DeprecationWarning` is given.
-
-    Raises:
-        ValueError: The dictionary has a key that is unknown, or ``keyfile`` without ``certfile``.
-        OSError: A file cannot be read or used (`ssl.SSLError`); the message names it.
-    """
-    if isinstance(ssl_options, ssl.SSLContext):
-        return ssl_options
-    unknown = [key for key in ssl_options if key not in _SSL_OPTIONS]
-    if unknown:
-        raise ValueError(
-            f"ssl_options: unknown {', '.join(map(repr, unknown))}; known are "
-            + ", ".join(_SSL_OPTIONS)
-        )
-    version = ssl_options.get("ssl_version")
-    if version is None:
-        version = _PROTOCOLS[server_side]
-    context = ssl.SSLContext(version)
-    certfile, keyfile = ssl_options.get("certfile"), ssl_options.get("keyfile")
-    if certfile is not None:
-        with _NamingFiles(certfile=certfile, keyfile=keyfile):
-            context.load_cert_chain(certfile, keyfile)
-    elif keyfile is not None:
-        raise ValueError("ssl_options: keyfile needs certfile")
-    if "cert_reqs" in ssl_options:
-        if ssl_options["cert_reqs"] == ssl.CERT_NONE:
-            context.check_hostname = False  # on in a client's context, which refuses CERT_NONE then
-        context.verify_mode = ssl_options["cert_reqs"]
-    ca_certs = ssl_options.get("ca_certs")
-    if ca_certs is not None:
-        with _NamingFiles(ca_certs=ca_certs):
-            context.load_verify_locations(ca_certs)
-    elif server_side is False and context.verify_mode != ssl.CERT_NONE:
-        context.load_default_certs()
-    if ssl_options.get("ciphers") is not None:
-        context.set_ciphers(ssl_options["ciphers"])
-    return context
-
-
-class _NamingFiles:
-    """Lets an error of the block say which of the `ssl_options` files it is about."""
-
-    def __init__(self, **files: str | None) -> None:
-        self._files = ", ".join(f"{k} {v!r}" for k, v in files.items() if v is not None)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, OSError):
-            message = f"ssl_options: cannot use {self._files}: {error.strerror or error}"
-            kind = ssl.SSLError if isinstance(error, ssl.SSLError) else OSError
-            raise kind(error.errno, message) from None
-
-
-def ssl_wrap_socket(
-    socket: socket.socket,
-    ssl_options: dict[str, Any] | ssl.SSLContext,
-    server_hostname: str | None = None,
-    server_side: bool | None = None,
-    **kwargs: Any,
-) -> ssl.SSLSocket:
-    """Wrap a socket for TLS as `ssl_options` say; see `ssl_options_to_context`.
-
-    Args:
-        socket: The socket, whose descriptor the result takes over.
-        ssl_options: A context, or a dictionary of options.
-        server_hostname: For a client, the name that the server's certificate is to have.
-        server_side: Which side of the connection this is.
-        kwargs: Passed on to `ssl.SSLContext.wrap_socket`.
-    """
-    context = ssl_options_to_context(ssl_options, server_side=server_side)
-    if server_side is None:
-        server_side = False
-    return context.wrap_socket(
-        socket, server_side=server_side, server_hostname=server_hostname, **kwargs
-    )

@@ -1,0 +1,1 @@
+"""What connects to other event loops and libraries: asyncio, c-ares, Twisted."""
