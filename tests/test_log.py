@@ -11,7 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from typhoon.log import LogFormatter, access_log, app_log, enable_pretty_logging, gen_log
+from typhoon.log import (
+    LogFormatter,
+    access_log,
+    app_log,
+    define_logging_options,
+    enable_pretty_logging,
+    gen_log,
+)
+from typhoon.options import Error, OptionParser
 
 PREFIX = r"\[E \d{6} \d\d:\d\d:\d\d test_log:\d+\]"
 
@@ -208,3 +216,21 @@ def test_a_bad_option_is_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         enable_pretty_logging(SimpleNamespace(**options), logger)
+
+
+def test_a_parser_gets_the_logging_options(logger: logging.Logger, tmp_path: Path) -> None:
+    options = OptionParser()
+    define_logging_options(options)
+    prefix = tmp_path / "log"
+    words = ["main.py", f"--log-file-prefix={prefix}", "--logging=error", "--log-to-stderr=no"]
+    options.parse_command_line(words, final=False)
+    enable_pretty_logging(options, logger)
+    assert logger.level == logging.ERROR
+    logger.error("hello")
+    assert prefix.read_text().endswith("] hello\n")
+    with pytest.raises(Error, match="'logging' already defined"):
+        define_logging_options(options)
+
+
+def test_the_programs_parser_has_the_logging_options() -> None:
+    define_logging_options()

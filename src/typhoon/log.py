@@ -6,7 +6,8 @@ Typhoon logs through the standard `logging` module, to three loggers:
 - ``typhoon.application``: errors of the application, such as uncaught exceptions in handlers;
 - ``typhoon.general``: everything else, warnings of Typhoon itself among them.
 
-All of them are children of ``typhoon`` and can be configured as any other logger.
+All of them are children of ``typhoon`` and can be configured as any other logger. A program that
+parses its command line with `typhoon.options` has the options for it, such as ``--logging=debug``.
 """
 
 import logging
@@ -24,7 +25,14 @@ try:
 except ImportError:
     colorama = None
 
-__all__ = ["LogFormatter", "access_log", "app_log", "enable_pretty_logging", "gen_log"]
+__all__ = [
+    "LogFormatter",
+    "access_log",
+    "app_log",
+    "define_logging_options",
+    "enable_pretty_logging",
+    "gen_log",
+]
 
 access_log = logging.getLogger("typhoon.access")
 app_log = logging.getLogger("typhoon.application")
@@ -41,6 +49,9 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "log_rotate_mode": "size",
 }
 """The logging options with their documented defaults; sizes in bytes."""
+
+_program_options: Any = None
+"""The options of the program: `typhoon.options`, above this module, sets them if it is used."""
 
 
 class LogFormatter(logging.Formatter):
@@ -133,10 +144,11 @@ def enable_pretty_logging(options: Any = None, logger: logging.Logger | None = N
     """Let `logger` print formatted records to standard error or to a rotated file.
 
     Args:
-        options: An object whose attributes are the logging options; one that is missing has its
-            default. ``logging`` is the level by name (``"info"``), or None or ``"none"`` to leave
-            the logging alone. ``log_file_prefix`` is the path of the log file, rotated by
-            ``log_rotate_mode`` (``"size"``: at ``log_file_max_size`` bytes; ``"time"``: every
+        options: An object whose attributes are the logging options, by default
+            `typhoon.options.options`; one that is missing has its default. ``logging`` is the
+            level by name (``"info"``), or None or ``"none"`` to leave the logging alone.
+            ``log_file_prefix`` is the path of the log file, rotated by ``log_rotate_mode``
+            (``"size"``: at ``log_file_max_size`` bytes; ``"time"``: every
             ``log_rotate_interval`` times ``log_rotate_when``), of which ``log_file_num_backups``
             are kept. ``log_to_stderr`` says whether to print as well; by default that is done
             when nothing else handles the records.
@@ -146,6 +158,9 @@ def enable_pretty_logging(options: Any = None, logger: logging.Logger | None = N
         ValueError: The level or ``log_rotate_mode`` is none of the above.
         OSError: The log file cannot be opened.
     """
+
+    if options is None:
+        options = _program_options
 
     def setting(name: str) -> Any:
         return getattr(options, name, _DEFAULTS[name])
@@ -191,3 +206,43 @@ def _rotating_handler(setting: Any) -> logging.Handler:
             )
         case mode:
             raise ValueError(f'the option log_rotate_mode is {mode!r}: write "size" or "time"')
+
+
+_HELP: Final[dict[str, str]] = {
+    "logging": "the level of what is logged; none leaves Python's logging alone",
+    "log_to_stderr": "log to standard error; by default only if nothing else takes the log",
+    "log_file_prefix": "the log file; rotated ones get a number or date behind it. Each of several "
+    "processes needs its own (put the port or the task id into it)",
+    "log_file_max_size": "bytes after which a log file is rotated",
+    "log_file_num_backups": "how many rotated log files are kept",
+    "log_rotate_when": "the unit of log_rotate_interval: S, M, H, D, W0 to W6 or midnight",
+    "log_rotate_interval": "after how many of these units a log file is rotated",
+    "log_rotate_mode": "rotate by size or by time",
+}
+
+
+def define_logging_options(options: Any = None) -> None:
+    """Add the logging options to a parser, which sets the logging up when it has parsed.
+
+    `typhoon.options.options` has them already, so only a program that makes a parser of its own
+    needs this.
+
+    Args:
+        options: A `typhoon.options.OptionParser`. None stands for that of the program.
+
+    Raises:
+        typhoon.options.Error: The parser has an option of such a name.
+    """
+    if options is None:
+        return
+    metavars = {"logging": "debug|info|warning|error|none", "log_rotate_mode": "size|time"}
+    types = {"log_to_stderr": bool, "log_file_prefix": str}
+    for name, default in _DEFAULTS.items():
+        options.define(
+            name,
+            default=default,
+            type=types.get(name),
+            help=_HELP[name],
+            metavar=metavars.get(name, "PATH" if name == "log_file_prefix" else None),
+        )
+    options.add_parse_callback(lambda: enable_pretty_logging(options))

@@ -143,6 +143,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             self._deadlines = Deadlines(loop)
             self._done = loop.create_future()
             self._done.set_result(None)
+            serving = getattr(self.request_callback, "_serving", None)
+            if serving is not None:
+                serving()
         create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
         server = _run_at_once(
             create(

@@ -8,6 +8,7 @@ from typing import Any
 
 from typhoon import _core, httputil
 from typhoon.httpserver import HTTPServer
+from typhoon.ioloop import IOLoop
 from typhoon.iostream import StreamClosedError
 from typhoon.log import access_log
 from typhoon.routing import (
@@ -82,7 +83,9 @@ class Application(ReversibleRouter):
 
     Settings are keywords, and kept in `settings`:
 
-    - `debug`: short for `serve_traceback=True`, `static_hash_cache=False` and others.
+    - `autoreload`: restart the program when a source file changes (see `typhoon.autoreload`).
+    - `debug`: short for `autoreload=True`, `serve_traceback=True`, `static_hash_cache=False` and
+      others.
     - `default_handler_class`, `default_handler_args`: who answers if no rule matches, instead of
       a 404.
     - `log_function(handler)`: called at the end of each request in place of the access log.
@@ -102,12 +105,22 @@ class Application(ReversibleRouter):
         self.default_host = default_host
         self.settings = settings
         if settings.get("debug"):
+            settings.setdefault("autoreload", True)
             settings.setdefault("static_hash_cache", False)
             settings.setdefault("serve_traceback", True)
         handlers = [*self._static_rules(), *(handlers or ())]
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
+        if IOLoop.current(instance=False) is not None:
+            self._serving()  # a server may not see it, behind other routers
+
+    def _serving(self) -> None:
+        """An event loop begins to serve this application."""
+        if self.settings.get("autoreload"):
+            from typhoon import autoreload
+
+            autoreload.start()
 
     def _static_rules(self) -> list[tuple[str, Any, dict[str, Any]]]:
         path = self.settings.get("static_path")
