@@ -1,5 +1,6 @@
-"""Write the certificate that typhoon.testing serves TLS with: `python tools/make_test_certificate.py`.
+"""Write the certificate that typhoon.testing serves TLS with.
 
+Run it as `python tools/make_test_certificate.py`, with `cryptography` installed.
 It is self-signed, for localhost and the loopback addresses, and valid for as good as ever.
 """
 

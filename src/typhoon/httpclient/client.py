@@ -133,9 +133,7 @@ class AsyncHTTPClient(Configurable):
         self.fetch_impl(request._with_defaults(self.defaults), answer)
         return future
 
-    def fetch_impl(
-        self, request: HTTPRequest, callback: Callable[[HTTPResponse], None]
-    ) -> None:
+    def fetch_impl(self, request: HTTPRequest, callback: Callable[[HTTPResponse], None]) -> None:
         """Send `request` and call `callback` with the response. Implementations define it.
 
         Args:

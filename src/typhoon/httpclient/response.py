@@ -49,7 +49,9 @@ class HTTPResponse:
         reason: str | None = None,
         start_time: float | None = None,
     ) -> None:
-        self.request = request._original or request
+        # The application's own, where this is the client's copy. Fakes in tests have none.
+        original = request._original if isinstance(request, HTTPRequest) else None
+        self.request = original or request
         self.code = code
         self.reason = reason or responses.get(code, "Unknown")
         self.headers = HTTPHeaders() if headers is None else headers

@@ -72,7 +72,7 @@ def gen_test(func: Callable[..., Any] | None = None, timeout: float | None = Non
                 self.io_loop.run_sync(lambda: result, timeout=seconds)
 
         # What runs the test must not take the wrapper for a coroutine function.
-        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        del wrapper.__wrapped__
         return wrapper
 
     return decorate if func is None else decorate(func)
