@@ -73,7 +73,5 @@ def _credentials(request: HTTPRequest, target: Target) -> str | None:
     else:
         return None
     if request.auth_mode not in (None, "basic"):
-        raise ValueError(
-            f"unsupported auth_mode {request.auth_mode!r}: the simple client has basic"
-        )
+        raise ValueError(f"unsupported auth_mode {request.auth_mode!r}: write basic")
     return "Basic " + base64.b64encode(encode_username_password(username, password)).decode()

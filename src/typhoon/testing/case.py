@@ -1,6 +1,5 @@
 """Test cases with an event loop."""
 
-import asyncio
 import inspect
 import unittest
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 
 from typhoon.ioloop import IOLoop
 from typhoon.testing.coroutines import get_async_test_timeout
+from typhoon.testing.loops import TestLoop
 
 _T = TypeVar("_T")
 
@@ -52,22 +52,13 @@ class AsyncTestCase(unittest.TestCase):
         self.__stopped = False
         self.__running = False
         self.__result: Any = None
-        self.__outer_loop = IOLoop.current(instance=False)
-        self.io_loop = self.get_new_ioloop()
-        self.io_loop.make_current()
+        self.__loop = TestLoop(self.get_new_ioloop)
+        self.io_loop = self.__loop.io_loop
         super().setUp()
 
     def tearDown(self) -> None:
         """Cancel what is left on the loop and close it."""
-        loop = self.io_loop.asyncio_loop
-        if self.io_loop is not self.__outer_loop:
-            if not loop.is_closed():
-                _finish(loop)
-                self.io_loop.close()
-            outer = self.__outer_loop
-            if outer is not None and not outer.asyncio_loop.is_closed():
-                outer.make_current()
-        del self.__outer_loop
+        self.__loop.close()
         super().tearDown()
 
     def get_new_ioloop(self) -> IOLoop:
@@ -136,23 +127,3 @@ class AsyncTestCase(unittest.TestCase):
         self.__stopped = False
         result, self.__result = self.__result, None
         return result
-
-
-def _finish(loop: asyncio.AbstractEventLoop) -> None:
-    """End what still runs on a loop that is about to be closed, as `asyncio.run` does."""
-    tasks = asyncio.all_tasks(loop)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            loop.call_exception_handler(
-                {
-                    "message": "unhandled exception while a test's loop was closed",
-                    "exception": error,
-                    "task": task,
-                }
-            )
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())

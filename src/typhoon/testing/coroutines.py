@@ -3,13 +3,14 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Generator
+from typing import Any, overload
+
+from typhoon import gen
+from typhoon.ioloop import IOLoop
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds that a test may wait unless the environment says otherwise."""
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def get_async_test_timeout() -> float:
@@ -64,12 +65,7 @@ def gen_test(func: Callable[..., Any] | None = None, timeout: float | None = Non
     def decorate(method: Callable[..., Any]) -> Callable[..., None]:
         @functools.wraps(method)
         def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-            seconds = max(timeout or 0, _environment_timeout() or 0) or DEFAULT_TIMEOUT
-            result = method(self, *args, **kwargs)
-            if inspect.isgenerator(result):
-                _run_generator(self.io_loop, result, seconds)
-            elif result is not None:
-                self.io_loop.run_sync(lambda: result, timeout=seconds)
+            run_test(self.io_loop, functools.partial(method, self, *args, **kwargs), timeout)
 
         # What runs the test must not take the wrapper for a coroutine function.
         del wrapper.__wrapped__
@@ -78,19 +74,38 @@ def gen_test(func: Callable[..., Any] | None = None, timeout: float | None = Non
     return decorate if func is None else decorate(func)
 
 
-def _run_generator(io_loop: Any, generator: Any, timeout: float) -> None:
-    from typhoon import gen
+def run_test(io_loop: IOLoop, test: Callable[[], Any], timeout: float | None) -> None:
+    """Call `test` and let what it returns, if anything, run in the loop to its end.
 
-    @gen.coroutine
-    def run() -> Any:
-        return (yield from generator)
+    Args:
+        io_loop: The loop.
+        test: A function or coroutine function without parameters.
+        timeout: As for `gen_test`.
+
+    Raises:
+        TimeoutError: The time has passed.
+    """
+    seconds = max(timeout or 0, _environment_timeout() or 0) or DEFAULT_TIMEOUT
+    generator = None
+
+    def start() -> Any:
+        nonlocal generator
+        result = test()
+        if not inspect.isgenerator(result):
+            return result
+        generator = result
+        return _follow(generator)
 
     try:
-        io_loop.run_sync(run, timeout=timeout)
+        io_loop.run_sync(start, timeout=seconds)
     except TimeoutError as error:
-        if generator.gi_frame is None or generator.gi_running:
-            raise  # it came to its end, or raised this itself
-        # Raised where the test waits, it says in its traceback which line that is, and the test
-        # cleans up behind itself.
+        if generator is None or generator.gi_frame is None or generator.gi_running:
+            raise  # a traceback that leads to where it waits, or its own error
+        # Raised where the test waits, it has that line in its traceback, and the test cleans up.
         generator.throw(error)
         raise
+
+
+@gen.coroutine
+def _follow(generator: Generator[Any, Any, None]) -> Generator[Any, Any, None]:
+    yield from generator
