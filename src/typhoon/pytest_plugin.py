@@ -47,9 +47,10 @@ class Fixtures:
     @pytest.hookimpl(tryfirst=True)
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """A test that is marked has a loop, whether or not it asks for it."""
-        if isinstance(item, pytest.Function) and item.get_closest_marker("gen_test") is not None:
-            if "io_loop" not in item.fixturenames:
-                item.fixturenames.append("io_loop")
+        if not isinstance(item, pytest.Function) or "io_loop" in item.fixturenames:
+            return
+        if item.get_closest_marker("gen_test") is not None:
+            item.fixturenames.append("io_loop")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
