@@ -29,15 +29,15 @@ def test_takes_the_name_of_a_logger() -> None:
 
 
 def test_case_matters() -> None:
-    with pytest.raises(AssertionError, match="nothing that matches 'Something'"):
-        with ExpectLog(log, "Something"):
-            log.warning("something")
+    missing = pytest.raises(AssertionError, match="nothing that matches 'Something'")
+    with missing, ExpectLog(log, "Something"):
+        log.warning("something")
 
 
 def test_a_required_message_that_does_not_come_is_an_error() -> None:
-    with pytest.raises(AssertionError, match=r"'something' was logged to 'test\.expected'"):
-        with ExpectLog(log, "something"):
-            pass
+    missing = pytest.raises(AssertionError, match=r"'something' was logged to 'test\.expected'")
+    with missing, ExpectLog(log, "something"):
+        pass
     with ExpectLog(log, "something", required=False):
         pass
 
@@ -70,18 +70,18 @@ def test_a_level_lets_messages_through_in_the_meantime(caplog: pytest.LogCapture
 
 
 def test_messages_of_other_levels_do_not_match(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(AssertionError, match="at level INFO"):
-        with ExpectLog(log, "something", level=logging.INFO):
-            log.warning("something")
+    missing = pytest.raises(AssertionError, match="at level INFO")
+    with missing, ExpectLog(log, "something", level=logging.INFO):
+        log.warning("something")
     assert len(caplog.records) == 1
 
 
 def test_a_low_level_without_saying_so_is_deprecated() -> None:
     log.setLevel(logging.INFO)
     try:
-        with pytest.warns(DeprecationWarning, match="pass the level"):
-            with ExpectLog(log, "something") as expected:
-                log.info("something")
+        deprecated = pytest.warns(DeprecationWarning, match="pass the level")
+        with deprecated, ExpectLog(log, "something") as expected:
+            log.info("something")
         assert expected.deprecated_level_matched == 1
     finally:
         log.setLevel(logging.NOTSET)
