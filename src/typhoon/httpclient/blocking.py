@@ -1,5 +1,6 @@
 """`HTTPClient`, for programs without an event loop."""
 
+import sys
 from typing import Any
 
 from typhoon.httpclient.client import AsyncHTTPClient
@@ -44,7 +45,12 @@ class HTTPClient:
         self._closed = False
 
     def __del__(self) -> None:
-        self.close()
+        if sys.is_finalizing():
+            # Little of Python is left; but the loop would complain that it has not been closed.
+            if not self._closed:
+                self._io_loop.asyncio_loop.close()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Free what the client holds; it cannot be used again."""

@@ -14,6 +14,7 @@ from typhoon.httputil import (
     ResponseStartLine,
 )
 from typhoon.iostream import StreamClosedError
+from typhoon.log import app_log
 from typhoon.simple_httpclient.errors import HTTPStreamClosedError
 from typhoon.simple_httpclient.progress import Progress
 from typhoon.simple_httpclient.redirects import is_followed
@@ -70,6 +71,11 @@ class Exchange(HTTPMessageDelegate):
                 await connection.read_response(self)
         except StreamClosedError as error:
             raise error.real_error or HTTPStreamClosedError("Stream closed") from None
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            # Not this request was cancelled, but what a callback waited for.
+            app_log.error("Uncaught exception", exc_info=error)
         if not self._complete:
             # The parser or a callback had a reason, which it has logged, or else the network.
             raise connection.stream.error or HTTPStreamClosedError("Connection closed")

@@ -122,8 +122,7 @@ class AsyncTestCase(unittest.TestCase):
                 if timed_out:
                     self.fail(f"Async operation timed out after {seconds} seconds")
         finally:
-            self.__running = False
+            self.__running = self.__stopped = False
             self.io_loop.remove_timeout(handle)
-        self.__stopped = False
         result, self.__result = self.__result, None
         return result

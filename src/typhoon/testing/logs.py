@@ -23,7 +23,7 @@ class ExpectLog(logging.Filter):
         required: Whether it is an error if there is no such message.
         level: The level of the message, such as `logging.INFO`; messages of other levels do not
             match. The logger is set to let this level through in the meantime. Without it every
-            level matches, which is deprecated for those below ``WARNING``.
+            level matches; that a required message is below ``WARNING`` is deprecated then.
 
     Attributes:
         matched: How many messages have matched.
@@ -80,12 +80,14 @@ class ExpectLog(logging.Filter):
         self.logger.removeFilter(self)
         if typ is not None:
             return
-        if self.required and not self.matched:
+        if not self.required:
+            return
+        if not self.matched:
             raise AssertionError(
                 f"nothing that matches {self.regex.pattern!r} was logged to {self.logger.name!r}"
                 + (f" at level {logging.getLevelName(self.level)}" if self.level else "")
             )
-        if self.deprecated_level_matched:
+        if self.deprecated_level_matched == self.matched:
             warnings.warn(
                 f"ExpectLog matched {self.regex.pattern!r} below WARNING: "
                 "pass the level that is expected, such as level=logging.INFO",
