@@ -1,0 +1,71 @@
+"""`HTTPClient`, for programs without an event loop."""
+
+import sys
+from typing import Any
+
+from typhoon.httpclient.client import AsyncHTTPClient
+from typhoon.httpclient.request import HTTPRequest
+from typhoon.httpclient.response import HTTPResponse
+from typhoon.ioloop import IOLoop
+
+
+class HTTPClient:
+    """An HTTP client that blocks until the response is there.
+
+    For scripts and the like. It cannot be used where an event loop runs: use `AsyncHTTPClient`.
+
+    .. code-block:: python
+
+        client = HTTPClient()
+        try:
+            print(client.fetch("http://www.example.com/").body)
+        finally:
+            client.close()
+
+    Args:
+        async_client_class: The client to use below; the configured one by default.
+        kwargs: Arguments for that class.
+    """
+
+    def __init__(
+        self, async_client_class: type[AsyncHTTPClient] | None = None, **kwargs: Any
+    ) -> None:
+        self._closed = True  # until all of it is there
+        self._io_loop = IOLoop(make_current=False)
+        make = AsyncHTTPClient if async_client_class is None else async_client_class
+
+        async def make_client() -> AsyncHTTPClient:
+            return make(**kwargs)
+
+        try:
+            self._async_client: AsyncHTTPClient = self._io_loop.run_sync(make_client)
+        except BaseException:
+            self._io_loop.close()
+            raise
+        self._closed = False
+
+    def __del__(self) -> None:
+        if sys.is_finalizing():
+            # Little of Python is left; but the loop would complain that it has not been closed.
+            if not self._closed:
+                self._io_loop.asyncio_loop.close()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Free what the client holds; it cannot be used again."""
+        if not self._closed:
+            self._closed = True
+            self._async_client.close()
+            self._io_loop.close()
+
+    def fetch(self, request: HTTPRequest | str, **kwargs: Any) -> HTTPResponse:
+        """Send a request and return the response; as `AsyncHTTPClient.fetch`.
+
+        Raises:
+            HTTPClientError: The response is an error, unless ``raise_error`` is false.
+        """
+        response: HTTPResponse = self._io_loop.run_sync(
+            lambda: self._async_client.fetch(request, **kwargs)
+        )
+        return response

@@ -1,0 +1,193 @@
+"""What is asked of an HTTP client."""
+
+import copy
+import datetime
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from typhoon.escape import utf8
+from typhoon.httputil import HTTPHeaders, format_timestamp
+
+BodyProducer = Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None] | None]
+
+
+class HTTPRequest:
+    """A request for an HTTP client.
+
+    Every argument becomes an attribute. Those that are None take their value from the client's
+    ``defaults``, and else from the defaults given here.
+
+    Args:
+        url: The URL to fetch.
+        method: The method, in capitals.
+        headers: More headers: an `.HTTPHeaders`, or a dictionary.
+        body: The body, as bytes or as a str, which is sent in UTF-8.
+        auth_username: The user name to authenticate with.
+        auth_password: The password.
+        auth_mode: The kind of authentication: ``"basic"`` by default. Not every client has others.
+        connect_timeout: Seconds for the connection to be made, 20 by default; 0 for no limit.
+        request_timeout: Seconds for all of the request, 20 by default; 0 for no limit.
+        if_modified_since: Sent as If-Modified-Since.
+        follow_redirects: Whether redirects are followed; by default they are.
+        max_redirects: How many redirects are followed, 5 by default.
+        user_agent: Sent as User-Agent.
+        decompress_response: Whether to ask for a compressed response and to decompress it; by
+            default that is done.
+        use_gzip: An older name of `decompress_response`.
+        network_interface: The interface, or the IP address, to send the request from.
+        streaming_callback: Called with each piece of the response's body, which the response then
+            lacks. A coroutine function holds up the next piece while it runs.
+        header_callback: Called with each line of the response's head: the status line, the
+            headers, and an empty line, each with its line end.
+        prepare_curl_callback: Called with the ``pycurl.Curl`` object, for options of one's own.
+            Only for the curl client.
+        proxy_host: The proxy to use. Not every client can.
+        proxy_port: The port of the proxy; needed with `proxy_host`.
+        proxy_username: The user name for the proxy.
+        proxy_password: The password for the proxy.
+        proxy_auth_mode: The kind of authentication with the proxy: ``"basic"`` by default.
+        allow_nonstandard_methods: Whether other methods than the usual ones may be sent, and
+            bodies, or none, where the method has it otherwise; by default not.
+        validate_cert: Whether the server's certificate is checked; by default it is.
+        ca_certs: The file of the authorities to trust, in PEM; the system's by default.
+        allow_ipv6: Whether IPv6 is used; by default it is.
+        client_key: The file of the client certificate's key, if it is another.
+        client_cert: The file of the client certificate, in PEM.
+        body_producer: Sends the body piece by piece, in place of `body`: a function, or coroutine
+            function, that is called with a function ``write``, which returns an awaitable. The
+            body is chunked unless the headers have a Content-Length.
+        expect_100_continue: Whether to send Expect, and the body only when the server wants it.
+        ssl_options: An `ssl.SSLContext`, or a dictionary as for `.ssl_options_to_context`, in
+            place of `validate_cert`, `ca_certs`, `client_key` and `client_cert`.
+
+    Attributes:
+        start_time: When the request was made, in seconds since the epoch.
+    """
+
+    _DEFAULTS: Final[dict[str, Any]] = {
+        "connect_timeout": 20.0,
+        "request_timeout": 20.0,
+        "follow_redirects": True,
+        "max_redirects": 5,
+        "decompress_response": True,
+        "proxy_password": "",
+        "allow_nonstandard_methods": False,
+        "validate_cert": True,
+    }
+
+    _headers: HTTPHeaders
+    _body: bytes | None
+    _original: "HTTPRequest | None" = None
+    """The application's request, of which this is the client's copy."""
+
+    def __init__(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: HTTPHeaders | dict[str, str] | None = None,
+        body: bytes | str | None = None,
+        auth_username: str | None = None,
+        auth_password: str | None = None,
+        auth_mode: str | None = None,
+        connect_timeout: float | None = None,
+        request_timeout: float | None = None,
+        if_modified_since: float | datetime.datetime | None = None,
+        follow_redirects: bool | None = None,
+        max_redirects: int | None = None,
+        user_agent: str | None = None,
+        use_gzip: bool | None = None,
+        network_interface: str | None = None,
+        streaming_callback: Callable[[bytes], Awaitable[None] | None] | None = None,
+        header_callback: Callable[[str], None] | None = None,
+        prepare_curl_callback: Callable[[Any], None] | None = None,
+        proxy_host: str | None = None,
+        proxy_port: int | None = None,
+        proxy_username: str | None = None,
+        proxy_password: str | None = None,
+        proxy_auth_mode: str | None = None,
+        allow_nonstandard_methods: bool | None = None,
+        validate_cert: bool | None = None,
+        ca_certs: str | None = None,
+        allow_ipv6: bool | None = None,
+        client_key: str | None = None,
+        client_cert: str | None = None,
+        body_producer: BodyProducer | None = None,
+        expect_100_continue: bool = False,
+        decompress_response: bool | None = None,
+        ssl_options: dict[str, Any] | ssl.SSLContext | None = None,
+    ) -> None:
+        self.url = url
+        self.method = method
+        self.headers = headers  # type: ignore[assignment]
+        self.body = body  # type: ignore[assignment]
+        self.auth_username = auth_username
+        self.auth_password = auth_password
+        self.auth_mode = auth_mode
+        self.connect_timeout = connect_timeout
+        self.request_timeout = request_timeout
+        self.follow_redirects = follow_redirects
+        self.max_redirects = max_redirects
+        self.user_agent = user_agent
+        self.network_interface = network_interface
+        self.streaming_callback = streaming_callback
+        self.header_callback = header_callback
+        self.prepare_curl_callback = prepare_curl_callback
+        self.proxy_host = proxy_host
+        self.proxy_port = proxy_port
+        self.proxy_username = proxy_username
+        self.proxy_password = proxy_password
+        self.proxy_auth_mode = proxy_auth_mode
+        self.allow_nonstandard_methods = allow_nonstandard_methods
+        self.validate_cert = validate_cert
+        self.ca_certs = ca_certs
+        self.allow_ipv6 = allow_ipv6
+        self.client_key = client_key
+        self.client_cert = client_cert
+        self.body_producer = body_producer
+        self.expect_100_continue = expect_100_continue
+        self.decompress_response = use_gzip if decompress_response is None else decompress_response
+        self.ssl_options = ssl_options
+        self.start_time = time.time()
+        if if_modified_since is not None:
+            self._headers = _to_headers(self._headers)  # leave the caller's as they are
+            self._headers["If-Modified-Since"] = format_timestamp(if_modified_since)
+
+    @property
+    def headers(self) -> HTTPHeaders:
+        """The headers, as they were given; an `.HTTPHeaders` if they were not."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, value: HTTPHeaders | dict[str, str] | None) -> None:
+        self._headers = HTTPHeaders() if value is None else value  # type: ignore[assignment]
+
+    @property
+    def body(self) -> bytes | None:
+        """The body as bytes; it may be set to a str."""
+        return self._body
+
+    @body.setter
+    def body(self, value: bytes | str | None) -> None:
+        self._body = utf8(value)
+
+    def _with_defaults(self, defaults: Mapping[str, Any]) -> "HTTPRequest":
+        """A copy for a client to work with, headers included, in which defaults are filled in."""
+        request = copy.copy(self)
+        request._original = self._original or self
+        request._headers = _to_headers(self._headers)
+        for name, value in defaults.items():
+            if getattr(request, name) is None:
+                setattr(request, name, value)
+        return request
+
+
+def _to_headers(headers: Mapping[str, Any]) -> HTTPHeaders:
+    """A copy; values that are bytes go over the wire as they are."""
+    if isinstance(headers, HTTPHeaders):
+        return headers.copy()
+    copied = HTTPHeaders()
+    for name, value in headers.items():
+        copied[name] = value.decode("latin-1") if isinstance(value, bytes) else value
+    return copied

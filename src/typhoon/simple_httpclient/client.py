@@ -1,0 +1,288 @@
+"""`SimpleAsyncHTTPClient`: which requests run, over which connections, and for how long."""
+
+import asyncio
+import collections
+import socket
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+from typhoon.http1connection import HTTP1Connection, HTTP1ConnectionParameters
+from typhoon.httpclient.client import AsyncHTTPClient
+from typhoon.httpclient.request import HTTPRequest
+from typhoon.httpclient.response import HTTPResponse
+from typhoon.iostream import IOStream, StreamClosedError
+from typhoon.log import app_log, gen_log
+from typhoon.netutil import OverrideResolver, Resolver, is_valid_ip
+from typhoon.simple_httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
+from typhoon.simple_httpclient.exchange import Exchange
+from typhoon.simple_httpclient.headers import request_headers
+from typhoon.simple_httpclient.progress import NotingResolver, Progress, connecting
+from typhoon.simple_httpclient.redirects import next_request
+from typhoon.simple_httpclient.target import Target, parse_target
+from typhoon.simple_httpclient.tls import context_for
+from typhoon.tcpclient import TCPClient
+
+ResponseCallback = Callable[[HTTPResponse], None]
+
+
+class SimpleAsyncHTTPClient(AsyncHTTPClient):
+    """An HTTP/1.1 client on Typhoon's own streams.
+
+    Each request has a connection of its own.
+
+    Attributes:
+        max_clients: How many requests may run at once.
+        queue: The requests that wait for others to end.
+        active: The requests that run.
+        waiting: The requests in the queue, with what ends their wait.
+        max_buffer_size: Bytes that a connection may hold unread.
+        max_header_size: Bytes that the head of a response may have; None for the default.
+        max_body_size: Bytes that the body of a response may have, decompressed.
+        resolver: What looks up host names.
+        own_resolver: Whether the client made the resolver, and closes it.
+        tcp_client: What makes the connections.
+    """
+
+    max_clients: int
+    queue: collections.deque[tuple[object, HTTPRequest, ResponseCallback]]
+    active: dict[object, tuple[HTTPRequest, ResponseCallback]]
+    waiting: dict[object, tuple[HTTPRequest, ResponseCallback, object, float]]
+    max_buffer_size: int
+    max_header_size: int | None
+    max_body_size: int | None
+    resolver: Resolver
+    own_resolver: bool
+    tcp_client: TCPClient
+
+    def initialize(  # type: ignore[override]  # the implementation's own settings
+        self,
+        max_clients: int = 10,
+        hostname_mapping: dict[Any, Any] | None = None,
+        max_buffer_size: int = 104857600,
+        resolver: Resolver | None = None,
+        defaults: dict[str, Any] | None = None,
+        max_header_size: int | None = None,
+        max_body_size: int | None = None,
+    ) -> None:
+        """Set up the client.
+
+        Args:
+            max_clients: How many requests may run at once; more wait in a queue, at most for
+                their `connect_timeout`.
+            hostname_mapping: Addresses of host names, as `.OverrideResolver` takes them.
+            max_buffer_size: Bytes that a connection may hold unread; 100 MiB by default.
+            resolver: What looks up host names; a `.Resolver` by default.
+            defaults: Values for the arguments of `.HTTPRequest` that requests leave at None.
+            max_header_size: Bytes that the head of a response may have; 64 KiB by default.
+            max_body_size: Bytes that the body of a response may have, decompressed, also when it
+                is streamed; `max_buffer_size` by default.
+        """
+        super().initialize(defaults=defaults)
+        self.max_clients = max_clients
+        self.queue = collections.deque()
+        self.active = {}
+        self.waiting = {}
+        self.max_buffer_size = max_buffer_size
+        self.max_header_size = max_header_size
+        self.max_body_size = max_buffer_size if max_body_size is None else max_body_size
+        self.own_resolver = resolver is None
+        self.resolver = Resolver() if resolver is None else resolver
+        if hostname_mapping is not None:
+            self.resolver = OverrideResolver(resolver=self.resolver, mapping=hostname_mapping)
+        self.tcp_client = TCPClient(resolver=NotingResolver(resolver=self.resolver))
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        """Stop what is under way, and free what the client holds."""
+        if self._closed:
+            return
+        super().close()
+        if not self.io_loop.asyncio_loop.is_closed():
+            for task in self._tasks:
+                task.cancel()
+            for request, callback, timeout, _ in list(self.waiting.values()):
+                if timeout is not None:
+                    self.io_loop.remove_timeout(timeout)
+                _answer(callback, _no_response(request, asyncio.CancelledError()))
+        self.queue.clear()
+        self.waiting.clear()
+        if self.own_resolver:
+            self.resolver.close()
+        self.tcp_client.close()
+
+    # The queue
+
+    def fetch_impl(self, request: HTTPRequest, callback: ResponseCallback) -> None:
+        """Send `request` as soon as there is room, and call `callback` with the response."""
+        key = object()
+        if len(self.active) < self.max_clients:
+            self._begin(key, request, callback, time.monotonic())
+            return
+        self.queue.append((key, request, callback))
+        limits = [limit for limit in (request.connect_timeout, request.request_timeout) if limit]
+        timeout = self.io_loop.call_later(min(limits), self._expire, key) if limits else None
+        self.waiting[key] = (request, callback, timeout, time.monotonic())
+        gen_log.debug(
+            "max_clients limit reached, request queued. %d active, %d queued requests.",
+            len(self.active),
+            len(self.queue),
+        )
+
+    def _expire(self, key: object) -> None:
+        """End the wait of a request in the queue."""
+        request, callback, _, _ = self.waiting.pop(key)
+        self.queue.remove((key, request, callback))
+        _answer(callback, _no_response(request, HTTPTimeoutError("Timeout in request queue")))
+
+    def _begin(
+        self, key: object, request: HTTPRequest, callback: ResponseCallback, enqueued: float
+    ) -> None:
+        self.active[key] = (request, callback)
+        task = self.io_loop.asyncio_loop.create_task(
+            self._run(key, request, callback, time.monotonic() - enqueued)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _begin_queued(self) -> None:
+        while self.queue and len(self.active) < self.max_clients and not self._closed:
+            key, request, callback = self.queue.popleft()
+            _, _, timeout, enqueued = self.waiting.pop(key)
+            if timeout is not None:
+                self.io_loop.remove_timeout(timeout)
+            self._begin(key, request, callback, enqueued)
+
+    async def _run(
+        self, key: object, request: HTTPRequest, callback: ResponseCallback, queued: float
+    ) -> None:
+        """Let a request run, and answer whatever comes of it."""
+        start_time = time.time()
+        started = time.monotonic()
+        try:
+            response = await self._follow(request, queued)
+        except (Exception, asyncio.CancelledError) as error:
+            request_time = time.monotonic() - started
+            response = _no_response(request, error, start_time, request_time, queued)
+        del self.active[key]
+        self._begin_queued()
+        try:
+            _answer(callback, response)
+        finally:
+            del response  # its error refers to this frame
+
+    # One request
+
+    async def _follow(self, request: HTTPRequest, queued: float) -> HTTPResponse:
+        """The response to a request, or to the last one that it is redirected to."""
+        progress = Progress()
+        limit = asyncio.timeout(request.request_timeout or None)
+        try:
+            async with limit:
+                while True:
+                    exchange = await self._exchange(request, progress)
+                    if not exchange.followed:
+                        break
+                    code, headers = exchange.start_line.code, exchange.headers
+                    request = next_request(request, code, headers)
+                    progress = Progress()
+        except TimeoutError:
+            if limit.expired():
+                raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
+            raise
+        total = progress.seconds()
+        return HTTPResponse(
+            request,
+            exchange.start_line.code,
+            reason=exchange.start_line.reason,
+            headers=exchange.headers,
+            buffer=BytesIO(b"".join(exchange.chunks)),
+            effective_url=request.url,
+            request_time=total,
+            start_time=progress.start_time,
+            time_info={"queue": queued, **progress.ended, "total": total},
+        )
+
+    async def _exchange(self, request: HTTPRequest, progress: Progress) -> Exchange:
+        """Send one request and take in the response."""
+        target = parse_target(request.url)
+        headers = request_headers(request, target)
+        stream = await self._connect(request, target, progress)
+        try:
+            parameters = HTTP1ConnectionParameters(
+                no_keep_alive=True,
+                max_header_size=self.max_header_size,
+                max_body_size=self.max_body_size,
+                decompress=bool(request.decompress_response),
+            )
+            connection = HTTP1Connection(stream, True, parameters)
+            exchange = Exchange(request, connection, progress)
+            await exchange.run(target.path, headers)
+        finally:
+            stream.close()
+        return exchange
+
+    async def _connect(self, request: HTTPRequest, target: Target, progress: Progress) -> IOStream:
+        """A connection to where the request goes, with TLS if its URL says so."""
+        if request.proxy_host or request.proxy_port:
+            raise NotImplementedError(
+                "the simple client does not use proxies: leave out proxy_host and proxy_port, or "
+                "configure typhoon.curl_httpclient.CurlAsyncHTTPClient"
+            )
+        source_ip = request.network_interface
+        if source_ip is not None and not is_valid_ip(source_ip):
+            raise ValueError(f"network_interface: {source_ip!r} is no IP address")
+        context = context_for(request) if target.scheme == "https" else None
+        family = socket.AF_INET if request.allow_ipv6 is False else socket.AF_UNSPEC
+        place = f"{target.host}:{target.port}"
+        progress.stage = f"while resolving {target.host}"
+        connecting.set((progress, f"while connecting to {place}"))
+        limit = asyncio.timeout(request.connect_timeout or None)
+        try:
+            async with limit:
+                stream = await self.tcp_client.connect(
+                    target.host,
+                    target.port,
+                    af=family,
+                    max_buffer_size=self.max_buffer_size,
+                    source_ip=source_ip,
+                )
+                if context is not None:
+                    progress.enter(f"during TLS handshake with {place}", after="connect")
+                    stream = await stream.start_tls(False, context, server_hostname=target.host)
+        except TimeoutError:
+            if limit.expired():
+                raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
+            raise
+        except StreamClosedError as error:
+            raise error.real_error or HTTPStreamClosedError("Connection closed") from None
+        after = "connect" if context is None else "appconnect"
+        progress.enter(f"while waiting for the response from {place}", after)
+        stream.set_nodelay(True)
+        return stream
+
+
+def _no_response(
+    request: HTTPRequest,
+    error: BaseException,
+    start_time: float | None = None,
+    request_time: float | None = None,
+    queued: float = 0.0,
+) -> HTTPResponse:
+    """What stands for the response where there is none."""
+    return HTTPResponse(
+        request,
+        599,
+        error=error,
+        start_time=start_time,
+        request_time=request_time,
+        time_info={"queue": queued},
+    )
+
+
+def _answer(callback: ResponseCallback, response: HTTPResponse) -> None:
+    try:
+        callback(response)
+    except Exception:
+        app_log.error("Exception in callback %r", callback, exc_info=True)

@@ -1,0 +1,77 @@
+"""The headers of a request: the application's, and those that it needs beside them."""
+
+import base64
+import re
+from typing import Final
+
+import typhoon
+from typhoon.httpclient.request import HTTPRequest
+from typhoon.httputil import HTTPHeaders, encode_username_password
+from typhoon.simple_httpclient.target import Target
+
+_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
+_METHODS_WITH_BODY: Final = {"POST", "PUT", "PATCH"}
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
+    """The headers to send: those of the request, and those that it needs beside them.
+
+    Raises:
+        ValueError: The request contradicts itself.
+        KeyError: The method is unknown.
+    """
+    _check_method(request)
+    headers = request.headers.copy()
+    headers.setdefault("Connection", "close")
+    headers.setdefault("Host", target.authority)
+    if (credentials := _credentials(request, target)) is not None:
+        headers["Authorization"] = credentials
+    if request.user_agent:
+        headers["User-Agent"] = request.user_agent
+    elif "User-Agent" not in headers:
+        headers["User-Agent"] = f"Typhoon/{typhoon.__version__}"
+    has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
+    if request.body is not None:
+        headers["Content-Length"] = str(len(request.body))
+    elif request.body_producer is None and request.method in _METHODS_WITH_BODY and not has_length:
+        headers["Content-Length"] = "0"
+    has_body = request.body is not None or request.body_producer is not None
+    if request.method == "POST" and has_body and "Content-Type" not in headers:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    if request.decompress_response:
+        headers["Accept-Encoding"] = "gzip"
+    if request.expect_100_continue and has_body:
+        headers["Expect"] = "100-continue"
+    return headers
+
+
+def _check_method(request: HTTPRequest) -> None:
+    method = request.method
+    if _TOKEN.fullmatch(method) is None:
+        raise ValueError(f"{method!r} is no HTTP method")
+    if request.body is not None and request.body_producer is not None:
+        raise ValueError("a request has a body or a body_producer, not both")
+    if request.allow_nonstandard_methods:
+        return
+    if method not in _METHODS:
+        raise KeyError(f"unknown method {method}: pass allow_nonstandard_methods=True to send it")
+    has_body = request.body is not None or request.body_producer is not None
+    if has_body != (method in _METHODS_WITH_BODY):
+        raise ValueError(
+            f"Body must {'be' if has_body else 'not be'} None for method {method} "
+            "(unless allow_nonstandard_methods is true)"
+        )
+
+
+def _credentials(request: HTTPRequest, target: Target) -> str | None:
+    """The value of Authorization (RFC 7617), or None. What is in the URL goes first."""
+    if target.credentials is not None:
+        username, password = target.credentials
+    elif request.auth_username is not None:
+        username, password = request.auth_username, request.auth_password or ""
+    else:
+        return None
+    if request.auth_mode not in (None, "basic"):
+        raise ValueError(f"unsupported auth_mode {request.auth_mode!r}: write basic")
+    return "Basic " + base64.b64encode(encode_username_password(username, password)).decode()

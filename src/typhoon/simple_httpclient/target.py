@@ -1,0 +1,64 @@
+"""Where a request goes: what its URL says."""
+
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_TARGET_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+"""What may stand in a request target beside letters and digits (RFC 3986 §3.3, §3.4)."""
+
+
+class Target(NamedTuple):
+    """The parts of a URL that a client needs (RFC 9110 §4.2)."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    """The host, and the port if it is in the URL, as the Host header has them."""
+    path: str
+    """Path and query, as the request line has them."""
+    credentials: tuple[str, str] | None
+    """User name and password, if they are in the URL."""
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Whose credentials they are (RFC 9110 §4.3.1)."""
+        return self.scheme, self.host, self.port
+
+
+def parse_target(url: str) -> Target:
+    """The parts of `url`.
+
+    Raises:
+        ValueError: It is no URL of HTTP.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"Unsupported url scheme: {url!r} does not start with http:// or https://")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"the port in {url!r} is no number from 0 to 65535") from None
+    if not parts.hostname:
+        raise ValueError(f"there is no host in {url!r}")
+    host = parts.hostname if parts.hostname.isascii() else _to_ascii(parts.hostname, url)
+    authority = f"[{host}]" if ":" in host else host
+    if port is not None:
+        authority += f":{port}"
+    path = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
+    if parts.query:
+        path += "?" + quote(parts.query, safe=_TARGET_CHARACTERS)
+    credentials = None
+    if parts.username is not None:
+        credentials = unquote(parts.username), unquote(parts.password or "")
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    return Target(parts.scheme, host, port, authority, path, credentials)
+
+
+def _to_ascii(host: str, url: str) -> str:
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise ValueError(f"the host in {url!r} is no host name: {error}") from None
