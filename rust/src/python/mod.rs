@@ -9,12 +9,14 @@ mod escape;
 mod forms;
 mod headers;
 mod hooks;
+mod http1;
 mod json;
 mod output;
 mod request;
 mod responder;
 mod routes;
 mod text;
+mod unread;
 
 use pyo3::prelude::*;
 
@@ -27,6 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     request::register(module)?;
     errors::register(module)?;
     connection::register(module)?;
+    http1::register(module)?;
     hooks::register(module)?;
     responder::register(module)?;
     dispatch::register(module)?;
