@@ -11,11 +11,11 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from typhoon._core import HTTP1Codec, HTTP1End, HTTP1Head
-from typhoon.http1connection.decompression import BodyTooLarge, Decompressor, consume_coding
+from typhoon.http1connection.decompression import CompressedBodyError, Decompressor, consume_coding
+from typhoon.http1connection.message import Message, done, lost, refusal, retrieve
 from typhoon.http1connection.parameters import HTTP1ConnectionParameters
 from typhoon.httputil import (
     HTTPConnection,
@@ -100,12 +100,12 @@ class HTTP1Connection(HTTPConnection):
 
         With `waits_for_head` the delegate is also told if no head comes.
         """
-        message = _Message(start() if waits_for_head else None)
+        message = Message(start() if waits_for_head else None)
         try:
             return await self._receive(message, start)
         except HTTPInputError as error:
             gen_log.info("Malformed HTTP message from %s: %s", self.context, error)
-            status = 413 if isinstance(error, BodyTooLarge) else 400
+            status = error.status if isinstance(error, CompressedBodyError) else 400
             if self._codec.error is not None:
                 status, _ = self._codec.error
             message.close()
@@ -126,7 +126,7 @@ class HTTP1Connection(HTTPConnection):
             del message
         return False
 
-    async def _receive(self, message: "_Message", start: Callable[[], HTTPMessageDelegate]) -> bool:
+    async def _receive(self, message: "Message", start: Callable[[], HTTPMessageDelegate]) -> bool:
         while True:
             head = await self._next_head()
             if head is None or self.stream is None:
@@ -172,7 +172,7 @@ class HTTP1Connection(HTTPConnection):
 
     async def _begin(
         self,
-        message: "_Message",
+        message: "Message",
         receiver: HTTPMessageDelegate,
         head: HTTP1Head,
         stream: "IOStream",
@@ -198,7 +198,7 @@ class HTTP1Connection(HTTPConnection):
         if waiting is not None:
             await waiting
 
-    async def _receive_body(self, message: "_Message", head: HTTP1Head) -> bool:
+    async def _receive_body(self, message: "Message", head: HTTP1Head) -> bool:
         """Give the delegate the body. False if there is nothing more to do on this connection."""
         self._in_body = True
         if head.has_body:
@@ -303,7 +303,7 @@ class HTTP1Connection(HTTPConnection):
         `StreamClosedError` if the peer has gone.
         """
         if self.stream is None or self.stream.closed():
-            return _lost()
+            return lost()
         if self.is_client:
             if not isinstance(start_line, RequestStartLine):
                 raise TypeError("a client sends requests: give a RequestStartLine")
@@ -324,7 +324,7 @@ class HTTP1Connection(HTTPConnection):
         raises `StreamClosedError` if the peer has gone.
         """
         if self.stream is None or self.stream.closed():
-            return _lost()
+            return lost()
         return self._send(self._codec.send_data(chunk))
 
     def finish(self) -> None:
@@ -355,19 +355,19 @@ class HTTP1Connection(HTTPConnection):
     def drained(self) -> "asyncio.Future[None]":
         """Done once all that has been written is on its way."""
         if self.stream is None or self.stream.closed():
-            return _lost()
-        return self._last_write or _done()
+            return lost()
+        return self._last_write or done()
 
     def _send(self, data: bytes) -> "asyncio.Future[None]":
         if self.stream is None:
-            return _lost()
+            return lost()
         if not data:
-            return _done()
+            return done()
         try:
             future = self.stream.write(data)
         except StreamClosedError as error:
-            return _lost(error)
-        future.add_done_callback(_retrieve)
+            return lost(error)
+        future.add_done_callback(retrieve)
         self._last_write = future
         return future
 
@@ -486,38 +486,6 @@ class HTTP1Connection(HTTPConnection):
         self.close()
 
 
-class _Message:
-    """The delegate of one message, and whether it has been told of its end."""
-
-    def __init__(self, delegate: HTTPMessageDelegate | None) -> None:
-        self.delegate = delegate
-        self.finished = False
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        return self.delegate.data_received(chunk) if self.delegate is not None else None
-
-    def finish(self) -> None:
-        if self.delegate is not None:
-            self.delegate.finish()
-        self.finished = True
-
-    def close(self) -> None:
-        """Tell the delegate that the rest will not come, if it has not been told of the end."""
-        delegate, self.delegate = self.delegate, None
-        if delegate is not None and not self.finished:
-            try:
-                delegate.on_connection_close()
-            except Exception as error:
-                app_log.error("Uncaught exception", exc_info=error)
-
-
-def refusal(status: int, message: str) -> tuple[str, HTTPHeaders, bytes]:
-    """Reason, headers and body of a response that tells a client what was wrong."""
-    reason = HTTPStatus(status).phrase
-    headers = HTTPHeaders({"Content-Type": "text/plain; charset=utf-8"})
-    return reason, headers, f"{status} {reason}: {message}\n".encode()
-
-
 def new_codec(stream: "IOStream", is_client: bool, params: HTTP1ConnectionParameters) -> HTTP1Codec:
     """The native core for a connection with these settings."""
     return HTTP1Codec(
@@ -546,22 +514,3 @@ def _shut_down(stream: "IOStream") -> None:
             sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the peer has gone
-
-
-def _done() -> "asyncio.Future[None]":
-    future = asyncio.get_event_loop().create_future()
-    future.set_result(None)
-    return future
-
-
-def _lost(error: StreamClosedError | None = None) -> "asyncio.Future[None]":
-    """A write that came too late. Not awaiting it is fine."""
-    future = asyncio.get_event_loop().create_future()
-    future.set_exception(error or StreamClosedError())
-    future.exception()
-    return future
-
-
-def _retrieve(future: "asyncio.Future[None]") -> None:
-    if not future.cancelled():
-        future.exception()

@@ -14,8 +14,12 @@ FREE_MEMBERS = 1000
 """Members that a gzip body may have whatever their size; more need a kibibyte each on average."""
 
 
-class BodyTooLarge(HTTPInputError):
-    """A body is over its limit once it is decompressed."""
+class CompressedBodyError(HTTPInputError):
+    """A body cannot be decompressed, or not any further; `status` says which to its sender."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def consume_coding(headers: HTTPHeaders) -> bool:
@@ -40,31 +44,33 @@ class _Inflater:
         self._object = zlib.decompressobj(32 + zlib.MAX_WBITS)
 
     def pieces(self, data: bytes, most: int) -> Iterator[bytes]:
-        """What comes of `data`, up to `most` bytes at a time. `HTTPInputError` if it is damaged."""
+        """What comes of `data`, up to `most` bytes at a time."""
         while data:
             if self._object.eof:
                 # RFC 1952 §2.2: a gzip file may have several members.
                 self._members += 1
                 if self._members > FREE_MEMBERS + self.size // 1024:
-                    raise HTTPInputError("invalid gzip data: too many members")
+                    raise CompressedBodyError("invalid gzip data: too many members")
                 self._start()
             try:
                 piece = self._object.decompress(data, most)
             except zlib.error as error:
-                raise HTTPInputError(f"invalid gzip data: {error}") from error
+                raise CompressedBodyError(f"invalid gzip data: {error}") from error
             data = self._object.unused_data if self._object.eof else self._object.unconsumed_tail
             self.size += len(piece)
             if piece:
                 yield piece
 
     def finish(self) -> None:
-        """That was all of the body. `HTTPInputError` if something is missing."""
+        """That was all of the body. `CompressedBodyError` if something is missing."""
         if not self._object.eof:
-            raise HTTPInputError("invalid gzip data: it is truncated")
+            raise CompressedBodyError("invalid gzip data: it is truncated")
 
 
 class Decompressor(HTTPMessageDelegate):
     """Stands before the delegate that takes a body, and gives it what comes out.
+
+    Raises `CompressedBodyError` for a body that is damaged or gets too large.
 
     Args:
         receiver: Takes the content.
@@ -86,7 +92,7 @@ class Decompressor(HTTPMessageDelegate):
     async def _receive(self, chunk: bytes) -> None:
         for piece in self._inflater.pieces(chunk, self._chunk_size):
             if self._inflater.size > self._max_size():
-                raise BodyTooLarge("decompressed body too large")
+                raise CompressedBodyError("decompressed body too large", 413)
             if (waiting := self.receiver.data_received(piece)) is not None:
                 await waiting
 
