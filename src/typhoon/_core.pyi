@@ -205,6 +205,50 @@ class ServerConnection(asyncio.Protocol):
     def _detach(self) -> bytes: ...
     def _data_elsewhere(self, length: int) -> bool: ...
 
+class HTTP1Head:
+    """The head of a message that has come in."""
+
+    start_line: tuple[Any, Any, Any]
+    """Method, target and version of a request; version, status code and reason of a response."""
+    headers: HTTPHeaders
+    is_informational: bool
+    has_body: bool
+    keep_alive: bool
+    expects_continue: bool
+
+class HTTP1End:
+    """The end of a message that has come in."""
+
+    trailers: HTTPHeaders | None
+
+class HTTP1Codec:
+    """One HTTP/1.1 connection without its socket: bytes in, events out, and back."""
+
+    error: tuple[int, str] | None
+    """Status code and message of what was wrong with the input."""
+    has_unread: bool
+    keep_alive: bool
+    expects_head: bool
+    is_sending: bool
+
+    def __init__(self, *, is_client: bool, max_header_size: int, max_body_size: int) -> None: ...
+    def receive(self, data: bytes) -> None: ...
+    def next_event(self, size: int) -> HTTP1Head | HTTP1End | bytes | None: ...
+    def receive_eof(self) -> HTTP1End | None: ...
+    def next_message(self) -> None: ...
+    def take_unread(self) -> bytes: ...
+    def set_max_body_size(self, max_body_size: int) -> None: ...
+    def send_response(
+        self, status: int, reason: str, headers: HTTPHeaders, chunk: bytes | None = None
+    ) -> bytes: ...
+    def send_request(
+        self, method: str, target: str, headers: HTTPHeaders, chunk: bytes | None = None
+    ) -> bytes: ...
+    def send_data(self, chunk: bytes) -> bytes: ...
+    def send_end(self) -> bytes: ...
+    def answer_malformed(self) -> None: ...
+    def close_after(self) -> None: ...
+
 class Responder:
     """Makes a response, and runs a handler. The base of `typhoon.web.RequestHandler`."""
 

@@ -222,7 +222,14 @@ impl Encoder {
         Ok(())
     }
 
-    /// Clients: write the head of a request. Its body is what its headers say; none without them.
+    /// Whether data is sent in chunks, so that it goes through [`data`](Self::data).
+    #[must_use]
+    pub const fn is_chunked(&self) -> bool {
+        matches!(self.framing, Some(Framing::Chunked))
+    }
+
+    /// Clients: write the head of a request. Its body is what its headers say; without them it is
+    /// sent in chunks if the method is one of those that give a body a meaning, else there is none.
     ///
     /// # Errors
     /// See [`EncodeError`].
@@ -242,7 +249,10 @@ impl Encoder {
         }
         let facts = Facts::collect(headers)?;
         self.keep_alive = !facts.close;
-        self.framing = Some(if facts.transfer_encoding {
+        let announce = facts.length.is_none()
+            && !facts.transfer_encoding
+            && matches!(method, b"POST" | b"PUT" | b"PATCH");
+        self.framing = Some(if facts.transfer_encoding || announce {
             Framing::Chunked
         } else {
             Framing::Length(facts.length.unwrap_or(0))
@@ -252,6 +262,9 @@ impl Encoder {
         out.extend_from_slice(target);
         out.extend_from_slice(b" HTTP/1.1\r\n");
         headers.write_to(out);
+        if announce {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
         out.extend_from_slice(b"\r\n");
         Ok(())
     }

@@ -11,12 +11,14 @@ mod escape;
 mod forms;
 mod headers;
 mod hooks;
+mod http1;
 mod json;
 mod output;
 mod request;
 mod responder;
 mod routes;
 mod text;
+mod unread;
 
 use pyo3::prelude::*;
 
@@ -30,6 +32,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::register(module)?;
     connection::register(module)?;
     coroutine::register(module)?;
+    http1::register(module)?;
     hooks::register(module)?;
     responder::register(module)?;
     dispatch::register(module)?;

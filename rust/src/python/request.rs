@@ -97,7 +97,7 @@ pub struct Request {
 }
 
 /// The method's name as the one object that the whole process shares for it.
-fn method_name<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
+pub fn method_name<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
     match name {
         b"GET" => intern!(py, "GET").clone(),
         b"POST" => intern!(py, "POST").clone(),
@@ -110,7 +110,7 @@ fn method_name<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
     }
 }
 
-fn version_name(py: Python<'_>, version: Version) -> Bound<'_, PyString> {
+pub fn version_name(py: Python<'_>, version: Version) -> Bound<'_, PyString> {
     match version {
         Version::Http10 => intern!(py, "HTTP/1.0").clone(),
         Version::Http11 => intern!(py, "HTTP/1.1").clone(),

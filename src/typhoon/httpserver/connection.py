@@ -6,17 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from typhoon import _core
+from typhoon.http1connection.message import refusal
 from typhoon.httpserver.context import RequestContext
 from typhoon.httpserver.sendfile import send_file
+from typhoon.httpserver.takeover import take_over
 from typhoon.httputil import (
     HTTPConnection,
     HTTPHeaders,
     HTTPServerRequest,
     RequestStartLine,
     ResponseStartLine,
-    responses,
 )
-from typhoon.iostream import StreamClosedError
+from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.log import app_log, gen_log
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         """The client's address and protocol, as the connection itself has them."""
         if self._context is None:
             server = self._server
-            self._context = RequestContext(
+            self._context = RequestContext.of_transport(
                 self.transport, server.protocol, server.trusted_downstream
             )
         return self._context
@@ -181,16 +182,16 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         if self.transport is not None:
             self.transport.abort()
 
-    def detach(self) -> tuple[asyncio.Transport, bytes]:
+    def detach(self) -> IOStream:
         """Take the connection away from HTTP, after an upgrade for instance.
 
-        Returns the transport, which wants a new protocol (`set_protocol`), and the bytes that
-        have come behind the request.
+        Returns a stream, from which the bytes that have come behind the request are read first.
+        `RuntimeError` if the connection is closed.
         """
         transport = self.transport
         unread = self._detach()
         self._lost()
-        return transport, unread
+        return take_over(transport, unread, self._server.max_buffer_size)
 
     # What the core asks for.
 
@@ -242,7 +243,6 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
             self.abort()
 
     def _answer(self, status: int, message: str) -> None:
-        reason = responses[status]
-        headers = HTTPHeaders({"Content-Type": "text/plain; charset=utf-8"})
+        reason, headers, body = refusal(status, message)
         self.close_after_response()
-        self.respond(status, reason, headers, [f"{status} {reason}: {message}\n".encode()])
+        self.respond(status, reason, headers, [body])

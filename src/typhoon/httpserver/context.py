@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from typhoon.httputil import HTTPHeaders
+from typhoon.iostream import IOStream, SSLIOStream
 from typhoon.netutil import is_valid_ip
 
 
@@ -13,21 +14,54 @@ class RequestContext:
 
     def __init__(
         self,
-        transport: asyncio.BaseTransport | None,
-        protocol: str | None,
+        address: Any,
+        address_family: int | None,
+        protocol: str,
         trusted_downstream: Iterable[str] = (),
     ) -> None:
-        info = transport.get_extra_info if transport is not None else (lambda name: None)
-        sock = info("socket")
-        peer: Any = info("peername")
-        self.address = peer
-        self.address_family = sock.family if sock is not None else None
+        self.address = address
+        self.address_family = address_family
         # UNIX sockets have no peer address, and neither have connections that are gone.
-        self.remote_ip = peer[0] if isinstance(peer, tuple) else "0.0.0.0"
-        self.protocol = protocol or ("https" if info("sslcontext") is not None else "http")
+        self.remote_ip: str = address[0] if isinstance(address, tuple) else "0.0.0.0"
+        self.protocol = protocol
         self._orig_remote_ip = self.remote_ip
         self._orig_protocol = self.protocol
         self.trusted_downstream = frozenset(trusted_downstream)
+
+    @classmethod
+    def of_transport(
+        cls,
+        transport: asyncio.BaseTransport | None,
+        protocol: str | None,
+        trusted_downstream: Iterable[str],
+    ) -> Self:
+        """That of a connection of the server itself."""
+        info: Any = transport.get_extra_info if transport is not None else (lambda name: None)
+        sock = info("socket")
+        secure = info("sslcontext") is not None
+        return cls(
+            info("peername"),
+            sock.family if sock is not None else None,
+            protocol or ("https" if secure else "http"),
+            trusted_downstream,
+        )
+
+    @classmethod
+    def of_stream(
+        cls,
+        stream: IOStream,
+        address: Any,
+        protocol: str | None,
+        trusted_downstream: Iterable[str],
+    ) -> Self:
+        """That of a stream, which was accepted from this address."""
+        sock = stream.socket
+        return cls(
+            address,
+            sock.family if sock is not None else None,
+            protocol or ("https" if isinstance(stream, SSLIOStream) else "http"),
+            trusted_downstream,
+        )
 
     def __str__(self) -> str:
         return self.remote_ip

@@ -1,9 +1,10 @@
 """How requests reach what `HTTPServer` was given."""
 
-import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from typhoon.http1connection.decompression import CompressedBodyError, Decompressor, consume_coding
+from typhoon.httpserver.context import RequestContext
 from typhoon.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
@@ -12,7 +13,6 @@ from typhoon.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from typhoon.log import gen_log
 
 OnRequest = Callable[[HTTPServerRequest], Any]
 OnHead = Callable[[HTTPServerRequest], HTTPMessageDelegate | None]
@@ -63,19 +63,58 @@ def head_listener(server_delegate: HTTPServerConnectionDelegate) -> OnHead:
     return on_head
 
 
-def decompressing(on_request: OnRequest, on_head: OnHead | None) -> OnHead:
+def decompressing(on_request: OnRequest, on_head: OnHead | None, chunk_size: int) -> OnHead:
     """Puts a decompressor before whatever takes the body of a compressed request."""
 
     def on_head_decompressing(request: HTTPServerRequest) -> HTTPMessageDelegate | None:
-        coding = request.headers.get("Content-Encoding", "").lower()
-        if coding not in ("gzip", "deflate"):
+        if not consume_coding(request.headers):
             return on_head(request) if on_head else None
-        request.headers.add("X-Consumed-Content-Encoding", coding)
-        del request.headers["Content-Encoding"]
         receiver = on_head(request) if on_head else None
-        return _Decompressor(request, receiver or _Collector(request, on_request))
+        return _Decompressor(request, receiver or _Collector(request, on_request), chunk_size)
 
     return on_head_decompressing
+
+
+class StreamListener(HTTPServerConnectionDelegate):
+    """Stands between a stream's requests and the server's delegate.
+
+    `on_close` hears of the end of connections. With `xheaders`, what a proxy says of the client is
+    believed.
+    """
+
+    def __init__(
+        self,
+        server_delegate: HTTPServerConnectionDelegate,
+        xheaders: bool,
+        on_close: Callable[[Any], None],
+    ) -> None:
+        self.server_delegate = server_delegate
+        self.xheaders = xheaders
+        self.closed = on_close
+
+    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+        delegate = self.server_delegate.start_request(server_conn, request_conn)
+        return _Forwarded(delegate, request_conn.context) if self.xheaders else delegate
+
+    def on_close(self, server_conn: object) -> None:
+        self.closed(server_conn)
+
+
+class _Forwarded(HTTPMessageDelegate):
+    """Reads who the client is in the headers of a request before its delegate does."""
+
+    def __init__(self, delegate: HTTPMessageDelegate, context: RequestContext) -> None:
+        self.delegate = delegate
+        self.context = context
+        self.data_received = delegate.data_received  # type: ignore[method-assign]
+        self.finish = delegate.finish  # type: ignore[method-assign]
+        self.on_connection_close = delegate.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        self.context._apply_xheaders(headers)
+        return self.delegate.headers_received(start_line, headers)
 
 
 class _Collector(HTTPMessageDelegate):
@@ -94,45 +133,28 @@ class _Collector(HTTPMessageDelegate):
         self.on_request(self.request)
 
 
-class _Decompressor(HTTPMessageDelegate):
-    """Decompresses a body piece by piece, up to the limit for bodies."""
+class _Decompressor(Decompressor):
+    """Decompresses the body of a request that the server's own protocol receives."""
 
-    PIECE = 64 * 1024
-
-    def __init__(self, request: HTTPServerRequest, receiver: HTTPMessageDelegate) -> None:
-        self.request = request
-        self.receiver = receiver
-        self.length = 0
-        self.inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        return self._receive(chunk)
+    def __init__(
+        self, request: HTTPServerRequest, receiver: HTTPMessageDelegate, chunk_size: int
+    ) -> None:
+        connection = request.connection
+        super().__init__(receiver, lambda: connection.max_body_size, chunk_size)
+        self.connection = connection
 
     async def _receive(self, chunk: bytes) -> None:
-        while chunk:
-            try:
-                piece = self.inflate.decompress(chunk, self.PIECE)
-            except zlib.error as error:
-                self._reject(400, f"malformed compressed body: {error}")
-                return
-            chunk = self.inflate.unconsumed_tail
-            self.length += len(piece)
-            if self.length > self.request.connection.max_body_size:
-                self._reject(413, "decompressed body too large")
-                return
-            if piece and (waiting := self.receiver.data_received(piece)) is not None:
-                await waiting
-
-    def _reject(self, status: int, message: str) -> None:
-        self.receiver.on_connection_close()
-        self.request.connection.reject(status, message)
+        try:
+            await super()._receive(chunk)
+        except CompressedBodyError as error:
+            self._reject(error)
 
     def finish(self) -> None:
-        if not self.inflate.eof:
-            gen_log.info("Compressed request body is truncated")
-            self._reject(400, "truncated compressed body")
-            return
-        self.receiver.finish()
+        try:
+            super().finish()
+        except CompressedBodyError as error:
+            self._reject(error)
 
-    def on_connection_close(self) -> None:
-        self.receiver.on_connection_close()
+    def _reject(self, error: CompressedBodyError) -> None:
+        self.on_connection_close()
+        self.connection.reject(error.status, str(error))

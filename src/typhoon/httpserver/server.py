@@ -7,21 +7,29 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from typhoon import _core
+from typhoon.http1connection import HTTP1ConnectionParameters
+from typhoon.http1connection import HTTP1ServerConnection as HTTP1StreamConnection
 from typhoon.httpserver.connection import HTTP1ServerConnection
+from typhoon.httpserver.context import RequestContext
 from typhoon.httpserver.deadlines import Deadlines
-from typhoon.httpserver.delegates import CallableDelegate, OnRequest, decompressing, head_listener
+from typhoon.httpserver.delegates import (
+    CallableDelegate,
+    OnRequest,
+    StreamListener,
+    decompressing,
+    head_listener,
+)
 from typhoon.httputil import (
     HTTPConnection,
     HTTPMessageDelegate,
     HTTPServerConnectionDelegate,
 )
 from typhoon.ioloop import IOLoop
+from typhoon.iostream import IOStream
 from typhoon.tcpserver import TCPServer
 from typhoon.util import Configurable
 
-MAX_HEADER_SIZE = 64 * 1024
 MAX_BODY_SIZE = 100 * 1024 * 1024
-CHUNK_SIZE = 64 * 1024
 HEADER_TIMEOUT = 30.0
 IDLE_CONNECTION_TIMEOUT = 3600.0
 CLOSE_TIMEOUT = 1.0
@@ -86,20 +94,30 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self.protocol = protocol
         self.trusted_downstream = trusted_downstream or []
         self._connections: set[HTTP1ServerConnection] = set()
+        self._stream_connections: set[HTTP1StreamConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
-        max_body_size = max_body_size or max_buffer_size or MAX_BODY_SIZE
+        self.conn_params = params = HTTP1ConnectionParameters(
+            no_keep_alive=no_keep_alive,
+            chunk_size=chunk_size,
+            max_header_size=max_header_size,
+            header_timeout=header_timeout or HEADER_TIMEOUT,
+            max_body_size=max_body_size or max_buffer_size or MAX_BODY_SIZE,
+            body_timeout=body_timeout,
+            decompress=decompress_request,
+            idle_timeout=idle_connection_timeout or IDLE_CONNECTION_TIMEOUT,
+        )
 
         on_request, on_head = self._entry()
         every_head = on_request is None
         if decompress_request:
-            on_head = decompressing(on_request, on_head)
+            on_head = decompressing(on_request, on_head, params.chunk_size)
         self._settings = _core.ServerSettings(
             on_request=on_request,
             on_head=on_head,
             every_head=every_head,
-            chunk_size=chunk_size or CHUNK_SIZE,
-            max_header_size=max_header_size or MAX_HEADER_SIZE,
-            max_body_size=max_body_size,
+            chunk_size=params.chunk_size,
+            max_header_size=params.max_header_size,
+            max_body_size=max_body_size or max_buffer_size or MAX_BODY_SIZE,
             header_timeout=header_timeout or HEADER_TIMEOUT,
             body_timeout=body_timeout,
             idle_timeout=idle_connection_timeout or IDLE_CONNECTION_TIMEOUT,
@@ -135,7 +153,28 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         if isinstance(self.request_callback, HTTPServerConnectionDelegate):
             self.request_callback.on_close(server_conn)
 
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Serve a connection that was accepted elsewhere, or is something else than a socket's.
+
+        Connections of the server's own sockets do not come this way, unless a subclass overrides
+        this method: then all do, which is slower.
+
+        Args:
+            stream: The connection to the client; it belongs to the server from now on.
+            address: The client's address, as `socket.socket.accept` gives it.
+        """
+        context = RequestContext.of_stream(stream, address, self.protocol, self.trusted_downstream)
+        connection = HTTP1StreamConnection(stream, self.conn_params, context)
+        self._stream_connections.add(connection)
+        connection.start_serving(StreamListener(self, self.xheaders, self._stream_closed))
+
+    def _stream_closed(self, connection: HTTP1StreamConnection) -> None:
+        self._stream_connections.discard(connection)
+        self.on_close(connection)
+
     def _serve(self, sock: socket.socket) -> Callable[[], None]:
+        if type(self).handle_stream is not HTTPServer.handle_stream:
+            return super()._serve(sock)
         loop = IOLoop.current().asyncio_loop
         if getattr(self, "_loop", None) is not loop:
             # The first socket, or the first in a child process.
@@ -173,6 +212,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         What has been written has a second to get to its client. Call `stop` first, so that no new
         connections come.
         """
+        if self._stream_connections:
+            closing = [connection.close() for connection in self._stream_connections]
+            await asyncio.gather(*closing)
         for connection in list(self._connections):
             connection.close()
         if self._connections:

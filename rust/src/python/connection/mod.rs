@@ -15,7 +15,6 @@ mod ending;
 mod input;
 mod protocol;
 mod settings;
-mod unread;
 
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -24,9 +23,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use self::settings::ServerSettings;
-use self::unread::Unread;
 use super::output::Output;
 use super::request::Request;
+use super::unread::Unread;
 use crate::http1::{Decoder, Encoder};
 
 /// Unread bytes above which reading pauses while the application works on an earlier request.
