@@ -25,7 +25,9 @@ class _Waiters:
         self._waiters: collections.deque[Future[Any]] = collections.deque()
         self._given_up = 0
 
-    def _wait(self, deadline: Deadline | None, expire: "Callable[[Future[Any]], None]") -> "Future[Any]":
+    def _wait(
+        self, deadline: Deadline | None, expire: "Callable[[Future[Any]], None]"
+    ) -> "Future[Any]":
         """A new waiter at the end of the line; at `deadline`, `expire` is called with it."""
         waiter: Future[Any] = Future()
         if deadline is not None:

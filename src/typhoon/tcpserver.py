@@ -1,21 +1,39 @@
-"""What every TCP server shares: its listening sockets, and starting and stopping."""
+"""`TCPServer`: listening sockets, starting and stopping, and a stream for each connection."""
 
-import abc
 import os
 import socket as socket_module
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from socket import socket
 from typing import Any
 
-from typhoon.netutil import bind_sockets, ssl_options_to_context
+from typhoon.gen import convert_yielded
+from typhoon.ioloop import IOLoop
+from typhoon.iostream import IOStream, SSLIOStream
+from typhoon.log import app_log
+from typhoon.netutil import (
+    add_accept_handler,
+    bind_sockets,
+    ssl_options_to_context,
+    ssl_wrap_socket,
+)
 from typhoon.process import fork_processes
 
 __all__ = ["TCPServer"]
 
 
-class TCPServer(abc.ABC):
-    """The base of servers that listen on TCP or UNIX sockets.
+class TCPServer:
+    """A server on TCP or UNIX sockets; subclasses define `handle_stream`.
+
+    .. code-block:: python
+
+        class EchoServer(TCPServer):
+            async def handle_stream(self, stream, address):
+                try:
+                    while True:
+                        await stream.write(await stream.read_until(b"\\n", max_bytes=65536))
+                except StreamClosedError:
+                    pass
 
     One process listens with `listen`. Several share their sockets, which one of them binds:
 
@@ -54,13 +72,55 @@ class TCPServer(abc.ABC):
         self._pending: list[socket] = []  # bound, and waiting for start()
         self._started = False
 
-    @abc.abstractmethod
+    def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
+        """Serve one connection; a plain method or a coroutine, whose exceptions are logged.
+
+        Args:
+            stream: The connection. With TLS it is an `SSLIOStream`, the handshake of which may
+                still go on (`SSLIOStream.wait_for_handshake`).
+            address: The client's address, as `socket.socket.accept` gives it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define handle_stream")
+
     def _serve(self, sock: socket) -> Callable[[], None]:
         """Begin to accept connections on `sock`; return a function that stops it.
 
         Works before the event loop runs as well as while it does. `sock` stays open: the caller
         closes it.
         """
+        return add_accept_handler(sock, self._handle_connection)
+
+    def _handle_connection(self, connection: socket, address: Any) -> None:
+        stream: IOStream
+        if self._ssl_context is not None:
+            try:
+                wrapped = ssl_wrap_socket(
+                    connection,
+                    self._ssl_context,
+                    server_side=True,
+                    do_handshake_on_connect=False,
+                )
+            except OSError:
+                connection.close()  # the client has gone already
+                return
+            stream = SSLIOStream(
+                wrapped,
+                max_buffer_size=self.max_buffer_size,
+                read_chunk_size=self.read_chunk_size,
+            )
+        else:
+            stream = IOStream(
+                connection,
+                max_buffer_size=self.max_buffer_size,
+                read_chunk_size=self.read_chunk_size,
+            )
+        try:
+            handled = self.handle_stream(stream, address)
+            if handled is not None:
+                future = convert_yielded(handled)
+                IOLoop.current().add_future(future, lambda done: done.result())
+        except Exception:
+            app_log.error("Error in connection callback", exc_info=True)
 
     def listen(
         self,

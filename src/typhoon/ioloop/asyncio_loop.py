@@ -27,9 +27,6 @@ class BaseAsyncIOLoop(IOLoop):
         make_current: Whether it becomes the thread's current loop.
     """
 
-    asyncio_loop: asyncio.AbstractEventLoop
-    selector_loop: asyncio.AbstractEventLoop
-    """The loop that watches file descriptors: `asyncio_loop`, or what adds that to it."""
     handlers: dict[int, tuple[FileDescriptor, Callable[..., Any]]]
     """By file descriptor: what was given for it, and its handler."""
     readers: set[int]

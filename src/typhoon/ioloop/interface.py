@@ -46,6 +46,8 @@ class IOLoop(Configurable):
 
     asyncio_loop: asyncio.AbstractEventLoop
     """The asyncio event loop below."""
+    selector_loop: asyncio.AbstractEventLoop
+    """The loop that watches file descriptors: `asyncio_loop`, or what adds that to it."""
 
     def initialize(self, make_current: bool = True) -> None:
         """Make this the current loop of the thread, if `make_current`."""

@@ -551,21 +551,21 @@ class BaseIOStream:
     def _watch_read(self) -> None:
         if self._fd_read < 0 and not self._closed:
             self._fd_read = self.fileno()
-            self._loop.add_reader(self._fd_read, self._on_readable)
+            self.io_loop.selector_loop.add_reader(self._fd_read, self._on_readable)
 
     def _watch_write(self) -> None:
         if self._fd_write < 0 and not self._closed:
             self._fd_write = self.fileno()
-            self._loop.add_writer(self._fd_write, self._on_writable)
+            self.io_loop.selector_loop.add_writer(self._fd_write, self._on_writable)
 
     def _unwatch_read(self) -> None:
         if self._fd_read >= 0:
-            self._loop.remove_reader(self._fd_read)
+            self.io_loop.selector_loop.remove_reader(self._fd_read)
             self._fd_read = -1
 
     def _unwatch_write(self) -> None:
         if self._fd_write >= 0:
-            self._loop.remove_writer(self._fd_write)
+            self.io_loop.selector_loop.remove_writer(self._fd_write)
             self._fd_write = -1
 
     # Closing
