@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support import TIMEOUT, Client, Server
+from typhoon.httpclient import AsyncHTTPClient
 
 LAUNCHER = """
 import runpy, sys
@@ -81,3 +82,19 @@ def program(tmp_path: Path) -> Iterator[Callable[[str], Client]]:
             return stack.enter_context(Client(sock))
 
         yield start
+
+
+@pytest.fixture
+def origin(serve: Callable[..., Server]) -> Iterator[Callable[..., Server]]:
+    """`origin("www.example.com", app)` serves what the examples fetch from that host by HTTP."""
+    hosts: dict[tuple[str, int], tuple[str, int]] = {}
+
+    def start(host: str, application: Any) -> Server:
+        server = serve(application)
+        hosts[host, 80] = ("127.0.0.1", server.port)
+        AsyncHTTPClient.configure(None, hostname_mapping=hosts)
+        return server
+
+    saved = AsyncHTTPClient._save_configuration()
+    yield start
+    AsyncHTTPClient._restore_configuration(saved)

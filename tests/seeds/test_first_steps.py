@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support import Client, Server
+from typhoon import web
 
 HELLO = """
 import tornado.ioloop
@@ -136,3 +137,55 @@ def test_wildcard_domains(program: Callable[[str], Client]) -> None:
         assert client.get("/", {"Host": host}).text == "Hello, a.com", host
     for host, subdomain in (("blog.a.com", "blog"), ("xa.com", "xa"), ("a.com.b", "a")):
         assert client.get("/", {"Host": host}).text == f"Hello, world,{subdomain}"
+
+
+COROUTINE = """
+import tornado.ioloop
+import tornado.web
+from tornado import gen
+from tornado.httpclient import AsyncHTTPClient
+
+class MainHandler(tornado.web.RequestHandler):
+    @gen.coroutine
+    def get(self):
+        response = yield self.fetch_json("http://www.baidu.com")
+        self.write(response)
+
+    @gen.coroutine
+    def fetch_json(self, url):
+        response = yield AsyncHTTPClient().fetch(url)
+        raise gen.Return(response.body)
+
+application = tornado.web.Application([
+    (r"/", MainHandler),
+])
+
+if __name__ == "__main__":
+    application.listen(8888)
+    tornado.ioloop.IOLoop.current().start()
+"""
+
+
+def test_coroutine(example: Callable[..., Server], origin: Callable[..., Server]) -> None:
+    origin("www.baidu.com", web.Application([("/", Origin)]))
+    server = example(COROUTINE)
+    answer = server.get("/")
+    assert (answer.status, answer.text) == (200, '{"from": "www.baidu.com"}')
+
+
+def test_coroutine_that_fails(
+    example: Callable[..., Server], origin: Callable[..., Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    origin("www.baidu.com", web.Application([]))
+    server = example(COROUTINE)
+    assert server.get("/").status == 500
+    server.call()
+    (record,) = [r for r in caplog.records if r.name == "typhoon.application"]
+    assert "HTTP 404: Not Found" in caplog.text
+    assert record.exc_info is not None
+    assert "fetch_json" in caplog.text, "the traceback leads to where it was yielded"
+
+
+class Origin(web.RequestHandler):
+    def get(self) -> None:
+        self.write({"from": self.request.host_name})

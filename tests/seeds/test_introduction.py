@@ -1,10 +1,12 @@
 # ruff: noqa: RUF001  (the examples' comments are Russian)
 """The skeleton of «Tornado - Введение в асинхронность», but for XSRF and what is asynchronous."""
 
+import asyncio
 from collections.abc import Callable
 
 from support import Client, Server
-from typhoon import web
+from typhoon import gen, web
+from typhoon.httpclient import AsyncHTTPClient
 
 # What the document leaves to its reader.
 IMPORTS = """
@@ -97,3 +99,45 @@ def test_the_parameters_of_its_handlers(example: Callable[..., Server]) -> None:
     assert server.get("/test/").status == 200
     assert server.post("/hwoiam/anna", b"").status == 200
     assert seen == [database, "anna"]
+
+
+GEN = """
+class GenAsyncHandler(RequestHandler):
+    @gen.coroutine  # с помощью декоратора объявляем
+                    # метод асинхронным
+    def get(self):
+        http_client = AsyncHTTPClient()  # создаём асинхронный клиент
+        response = yield http_client.fetch("http://example.com") # делаем неблокирующий запрос
+                          #после этого обработка запроса прерывается и выполняются
+                          #другие задачи из очереди
+                          #когда сервер, выполняющий наши долгие вычисления или обращение к диску
+                          #ответит, и торнадо получит результат
+                          #обработка продолжится в порядке очереди
+        do_something_with_response(response)
+        self.render("template.html")  # завершаем обработку
+"""
+
+
+def test_a_coroutine_that_fetches(
+    example: Callable[..., Server], origin: Callable[..., Server]
+) -> None:
+    class Example(web.RequestHandler):
+        async def get(self) -> None:
+            await asyncio.sleep(0.01)
+            self.write("done elsewhere")
+
+    class Handler(web.RequestHandler):
+        def render(self, template_name: str, **kwargs: object) -> "asyncio.Future[None]":
+            return self.finish(f"{template_name}: {seen[-1]}")  # templates are tested elsewhere
+
+    seen: list[str] = []
+    origin("example.com", web.Application([("/", Example)]))
+    server = example(
+        GEN,
+        RequestHandler=Handler,
+        gen=gen,
+        AsyncHTTPClient=AsyncHTTPClient,
+        do_something_with_response=lambda response: seen.append(response.body.decode()),
+        application=lambda names: web.Application([("/", names["GenAsyncHandler"])]),
+    )
+    assert server.get("/").text == "template.html: done elsewhere"
