@@ -5,7 +5,7 @@ from now on, or a time in seconds on the clock of `IOLoop.time`. None of them is
 """
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
@@ -223,7 +223,10 @@ class Semaphore(_Waiters):
         self.__enter__()
 
     async def __aenter__(self) -> None:
-        await self.acquire()
+        if self._value > 0:
+            self._value -= 1
+        else:
+            await self.acquire()
 
     async def __aexit__(
         self,
@@ -303,8 +306,8 @@ class Lock:
     ) -> None:
         self.__enter__()
 
-    async def __aenter__(self) -> None:
-        await self.acquire()
+    def __aenter__(self) -> Coroutine[Any, Any, None]:
+        return self._semaphore.__aenter__()
 
     async def __aexit__(
         self,
