@@ -40,7 +40,7 @@ enum Awaited<'py> {
 }
 
 /// Drives a generator whose coroutine had to wait.
-#[pyclass(module = "typhoon._core", freelist = 64)]
+#[pyclass(module = "typhoon._core")]
 pub struct Runner {
     generator: Option<Py<PyAny>>,
     result: Option<Py<PyAny>>,
