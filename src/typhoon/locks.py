@@ -34,6 +34,9 @@ class _Waiters:
             delay = seconds_until(deadline)
             timer = waiter.get_loop().call_later(delay, self._expire, waiter, expire)
             waiter.add_done_callback(lambda _: timer.cancel())
+        # Polling with a timeout leaves nothing behind.
+        while self._waiters and self._waiters[-1].done():
+            self._waiters.pop()
         self._waiters.append(waiter)
         return waiter
 
@@ -225,8 +228,15 @@ class Semaphore(_Waiters):
     async def __aenter__(self) -> None:
         if self._value > 0:
             self._value -= 1
-        else:
-            await self.acquire()
+            return
+        waiter = self.acquire()
+        try:
+            await waiter
+        except BaseException:
+            if not waiter.cancelled() and waiter.exception() is None:
+                # The task was cancelled after it had got the semaphore.
+                self.release()
+            raise
 
     async def __aexit__(
         self,
