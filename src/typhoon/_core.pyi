@@ -1,9 +1,20 @@
 """The typed face of the native core (`rust/src/python`)."""
 
 import asyncio
+import datetime
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, MutableMapping, Sequence
-from typing import Any, Self
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    MutableMapping,
+    Sequence,
+)
+from typing import Any, Generic, Self, TypeVar
+
+_T = TypeVar("_T")
 
 __version__: str
 
@@ -300,3 +311,105 @@ def class_version(class_: type, /) -> int:
 
 DONE: Awaitable[None]
 """What a handler's method returns that is done already, but whose callers may await it."""
+
+class Runner:
+    """Drives a generator whose coroutine had to wait. `typhoon.gen.coroutine` makes it.
+
+    The attributes other than `running` and `finished` are None once the generator has ended.
+    """
+
+    ctx_run: Callable[..., Any] | None
+    gen: Generator[Any, Any, Any] | None
+    result_future: asyncio.Future[Any] | None
+    future: Any
+    io_loop: asyncio.AbstractEventLoop | None
+    running: bool
+    finished: bool
+    at_end: Callable[[], None] | None
+
+    def __init__(
+        self,
+        ctx_run: Callable[..., Any],
+        gen: Generator[Any, Any, Any],
+        result_future: asyncio.Future[Any],
+        first_yielded: Any,
+    ) -> None: ...
+    def __call__(self, *_future: Any) -> None: ...
+    def run(self) -> None:
+        """Go on if what it waits for is done."""
+
+    def handle_yield(self, yielded: Any) -> bool:
+        """Wait for `yielded`. True if it is done already: then `run` goes on."""
+
+    def handle_exception(self, typ: Any, value: BaseException, tb: Any) -> bool:
+        """Throw an exception into the generator where it waits. False if it runs or has ended."""
+
+def run_coroutine(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], /
+) -> asyncio.Future[Any]:
+    """Call a function that may be a generator function, and return the future of its result."""
+
+class QueueEmpty(Exception):
+    """`Queue.get_nowait` was called on a queue without items."""
+
+class QueueFull(Exception):
+    """`Queue.put_nowait` was called on a queue that has as many items as it may."""
+
+class QueueBase(Generic[_T]):
+    """What `typhoon.queues.Queue` does for each item."""
+
+    _queue: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def _set_limit(self, limit: int) -> None: ...
+    def _counts(self) -> tuple[int, int, int]: ...
+    def qsize(self) -> int:
+        """How many items there are."""
+
+    def empty(self) -> bool:
+        """Whether there are no items."""
+
+    def full(self) -> bool:
+        """Whether `put` would wait."""
+
+    def put(
+        self, item: _T, timeout: float | datetime.timedelta | None = None
+    ) -> asyncio.Future[None]:
+        """Put `item` into the queue: at once, or when there is room.
+
+        Returns a future that is done when the item is in the queue. After `timeout` it raises
+        `TimeoutError`, and the item is left out.
+        """
+
+    def put_nowait(self, item: _T) -> None:
+        """Put `item` into the queue at once.
+
+        Raises:
+            QueueFull: There is no room.
+        """
+
+    def get(self, timeout: float | datetime.timedelta | None = None) -> asyncio.Future[_T]:
+        """Take an item: at once, or when there is one.
+
+        Returns a future of the item. After `timeout` it raises `TimeoutError`.
+        """
+
+    def get_nowait(self) -> _T:
+        """Take an item at once.
+
+        Raises:
+            QueueEmpty: There is none.
+        """
+
+    def task_done(self) -> None:
+        """Say that the work on an item taken from the queue is done.
+
+        Raises:
+            ValueError: It was called more often than items were put in.
+        """
+
+    def join(self, timeout: float | datetime.timedelta | None = None) -> asyncio.Future[None]:
+        """A future that is done when `task_done` was called for each item that was put in.
+
+        After `timeout` it raises `TimeoutError`.
+        """

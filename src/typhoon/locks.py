@@ -5,7 +5,7 @@ from now on, or a time in seconds on the clock of `IOLoop.time`. None of them is
 """
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +34,9 @@ class _Waiters:
             delay = seconds_until(deadline)
             timer = waiter.get_loop().call_later(delay, self._expire, waiter, expire)
             waiter.add_done_callback(lambda _: timer.cancel())
+        # Polling with a timeout leaves nothing behind.
+        while self._waiters and self._waiters[-1].done():
+            self._waiters.pop()
         self._waiters.append(waiter)
         return waiter
 
@@ -223,7 +226,17 @@ class Semaphore(_Waiters):
         self.__enter__()
 
     async def __aenter__(self) -> None:
-        await self.acquire()
+        if self._value > 0:
+            self._value -= 1
+            return
+        waiter = self.acquire()
+        try:
+            await waiter
+        except BaseException:
+            if not waiter.cancelled() and waiter.exception() is None:
+                # The task was cancelled after it had got the semaphore.
+                self.release()
+            raise
 
     async def __aexit__(
         self,
@@ -303,8 +316,8 @@ class Lock:
     ) -> None:
         self.__enter__()
 
-    async def __aenter__(self) -> None:
-        await self.acquire()
+    def __aenter__(self) -> Coroutine[Any, Any, None]:
+        return self._semaphore.__aenter__()
 
     async def __aexit__(
         self,

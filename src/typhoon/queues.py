@@ -7,26 +7,18 @@ is thread-safe: from another thread, use ``io_loop.add_callback(queue.put_nowait
 
 import collections
 import heapq
+import math
 from typing import Any, Generic, TypeVar
 
+from typhoon._core import QueueBase, QueueEmpty, QueueFull
 from typhoon.concurrent import Future
-from typhoon.gen.deadlines import Deadline, expire_at
-from typhoon.locks import Event
 
 __all__ = ["LifoQueue", "PriorityQueue", "Queue", "QueueEmpty", "QueueFull"]
 
 _T = TypeVar("_T")
 
 
-class QueueEmpty(Exception):
-    """`Queue.get_nowait` was called on a queue without items."""
-
-
-class QueueFull(Exception):
-    """`Queue.put_nowait` was called on a queue that has as many items as it may."""
-
-
-class Queue(Generic[_T]):
+class Queue(QueueBase[_T], Generic[_T]):
     """A first in, first out queue between coroutines.
 
     .. code-block:: python
@@ -47,6 +39,9 @@ class Queue(Generic[_T]):
             await producer()
             await queue.join()
 
+    Subclasses may keep the items in another way: they replace ``_init`` (which sets the attribute
+    ``_queue`` to a container that has a length), ``_put`` and ``_get``.
+
     Args:
         maxsize: How many items there may be before `put` waits; 0 for any number.
 
@@ -61,136 +56,30 @@ class Queue(Generic[_T]):
         if maxsize < 0:
             raise ValueError("maxsize can't be negative: 0 is for a queue of any size")
         self._maxsize = maxsize
-        self._getters: collections.deque[Future[_T]] = collections.deque()
-        self._putters: collections.deque[tuple[_T, Future[None]]] = collections.deque()
-        self._unfinished_tasks = 0
-        self._finished = Event()
-        self._finished.set()
-        self._init()
+        self._set_limit(math.ceil(maxsize))
+        hooks = ("_init", "_put", "_get")
+        if any(getattr(type(self), hook) is not getattr(Queue, hook) for hook in hooks):
+            self._init()
 
     @property
     def maxsize(self) -> int:
         """How many items there may be; 0 for any number."""
         return self._maxsize
 
-    def qsize(self) -> int:
-        """How many items there are."""
-        return len(self._queue)
-
-    def empty(self) -> bool:
-        """Whether there are no items."""
-        return not self._queue
-
-    def full(self) -> bool:
-        """Whether `put` would wait."""
-        return 0 < self._maxsize <= len(self._queue)
-
-    def put(self, item: _T, timeout: Deadline | None = None) -> "Future[None]":
-        """Put `item` into the queue: at once, or when there is room.
-
-        Returns a future that is done when the item is in the queue. After `timeout` it raises
-        `TimeoutError`, and the item is left out.
-        """
-        future: Future[None] = Future()
-        try:
-            self.put_nowait(item)
-        except QueueFull:
-            self._putters.append((item, future))
-            if timeout is not None:
-                expire_at(future, timeout)
-        else:
-            future.set_result(None)
-        return future
-
-    def put_nowait(self, item: _T) -> None:
-        """Put `item` into the queue at once.
-
-        Raises:
-            QueueFull: There is no room.
-        """
-        self._drop_done()
-        if self._getters:
-            getter = self._getters.popleft()
-            self._add(item)
-            getter.set_result(self._get())
-        elif self.full():
-            raise QueueFull
-        else:
-            self._add(item)
-
-    def get(self, timeout: Deadline | None = None) -> "Future[_T]":
-        """Take an item: at once, or when there is one.
-
-        Returns a future of the item. After `timeout` it raises `TimeoutError`.
-        """
-        future: Future[_T] = Future()
-        try:
-            future.set_result(self.get_nowait())
-        except QueueEmpty:
-            self._getters.append(future)
-            if timeout is not None:
-                expire_at(future, timeout)
-        return future
-
-    def get_nowait(self) -> _T:
-        """Take an item at once.
-
-        Raises:
-            QueueEmpty: There is none.
-        """
-        self._drop_done()
-        if self._putters:
-            item, putter = self._putters.popleft()
-            self._add(item)
-            putter.set_result(None)
-        elif not self._queue:
-            raise QueueEmpty
-        return self._get()
-
-    def task_done(self) -> None:
-        """Say that the work on an item taken from the queue is done.
-
-        Raises:
-            ValueError: It was called more often than items were put in.
-        """
-        if self._unfinished_tasks <= 0:
-            raise ValueError("task_done() called too many times")
-        self._unfinished_tasks -= 1
-        if not self._unfinished_tasks:
-            self._finished.set()
-
-    def join(self, timeout: Deadline | None = None) -> "Future[None]":
-        """A future that is done when `task_done` was called for each item that was put in.
-
-        After `timeout` it raises `TimeoutError`.
-        """
-        return self._finished.wait(timeout)
-
     def __aiter__(self) -> "_Items[_T]":
         return _Items(self)
 
-    # What subclasses replace
-
     def _init(self) -> None:
+        """Make the container of the items, empty."""
         self._queue: Any = collections.deque()
 
-    def _get(self) -> _T:
-        return self._queue.popleft()  # type: ignore[no-any-return]
-
     def _put(self, item: _T) -> None:
+        """Add an item to the container."""
         self._queue.append(item)
 
-    def _add(self, item: _T) -> None:
-        self._unfinished_tasks += 1
-        self._finished.clear()
-        self._put(item)
-
-    def _drop_done(self) -> None:
-        """Drop those at the head of each line who have given up."""
-        while self._putters and self._putters[0][1].done():
-            self._putters.popleft()
-        while self._getters and self._getters[0].done():
-            self._getters.popleft()
+    def _get(self) -> _T:
+        """Remove an item from the container, which has one, and return it."""
+        return self._queue.popleft()  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {id(self):#x} {self._format()}>"
@@ -199,15 +88,16 @@ class Queue(Generic[_T]):
         return f"<{type(self).__name__} {self._format()}>"
 
     def _format(self) -> str:
+        getters, putters, unfinished = self._counts()
         parts = [f"maxsize={self._maxsize!r}"]
         if self._queue:
             parts.append(f"queue={self._queue!r}")
-        if self._getters:
-            parts.append(f"getters[{len(self._getters)}]")
-        if self._putters:
-            parts.append(f"putters[{len(self._putters)}]")
-        if self._unfinished_tasks:
-            parts.append(f"tasks={self._unfinished_tasks}")
+        if getters:
+            parts.append(f"getters[{getters}]")
+        if putters:
+            parts.append(f"putters[{putters}]")
+        if unfinished:
+            parts.append(f"tasks={unfinished}")
         return " ".join(parts)
 
 
@@ -216,6 +106,9 @@ class _Items(Generic[_T]):
 
     def __init__(self, queue: Queue[_T]) -> None:
         self._queue = queue
+
+    def __aiter__(self) -> "_Items[_T]":
+        return self
 
     def __anext__(self) -> "Future[_T]":
         return self._queue.get()

@@ -4,11 +4,13 @@
 
 use std::ptr;
 
+use pyo3::PyTraverseError;
 use pyo3::ffi;
+use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple, PyType};
 
 /// What a generator has come to.
 pub enum Step<'py> {
@@ -23,6 +25,83 @@ pub enum Polled<'py> {
     Failed(PyErr),
     /// And the future's `_asyncio_future_blocking` has been set.
     Pending,
+}
+
+/// `asyncio.Future`.
+pub fn future_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static FUTURE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    FUTURE.import(py, "asyncio", "Future")
+}
+
+/// A future of the current loop.
+pub fn new_future(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    future_type(py)?.call0()
+}
+
+/// `asyncio._get_running_loop()`: the loop that runs in this thread, or None.
+pub fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static RUNNING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    RUNNING.import(py, "asyncio", "_get_running_loop")?.call0()
+}
+
+/// A future whose result is None, kept to be returned again. To make a future takes most of the
+/// time of a call that does not wait; and most of these futures are awaited and forgotten.
+#[derive(Default)]
+pub struct DoneFuture(Option<(Py<PyAny>, Py<PyAny>)>);
+
+impl DoneFuture {
+    /// Keep this future, which is done, unless it belongs to no running loop.
+    pub fn new(future: &Bound<'_, PyAny>, event_loop: Bound<'_, PyAny>) -> Self {
+        Self((!event_loop.is_none()).then(|| (future.clone().unbind(), event_loop.unbind())))
+    }
+
+    /// The future, if it is this loop's, and nobody else has kept it.
+    pub fn again<'py>(&self, event_loop: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+        let py = event_loop.py();
+        match &self.0 {
+            // SAFETY: the object is alive, and we are attached to the interpreter.
+            Some((future, owner))
+                if owner.is(event_loop) && unsafe { ffi::Py_REFCNT(future.as_ptr()) } == 1 =>
+            {
+                Some(future.bind(py).clone())
+            }
+            _ => None,
+        }
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some((future, event_loop)) = &self.0 {
+            visit.call(future)?;
+            visit.call(event_loop)?;
+        }
+        Ok(())
+    }
+}
+
+/// A method of `asyncio.Future`: found once, not at each call.
+fn method<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyAny>>,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyAny>> {
+    cell.get_or_try_init(py, || Ok(future_type(py)?.getattr(name)?.unbind()))
+        .map(|method| method.bind(py))
+}
+
+/// `future.done()`, of an `asyncio.Future`.
+pub fn is_done(future: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static DONE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    method(future.py(), &DONE, "done")?
+        .call1((future,))?
+        .is_truthy()
+}
+
+/// `future.set_result(value)`, of an `asyncio.Future`.
+pub fn set_result(future: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    static SET_RESULT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    method(future.py(), &SET_RESULT, "set_result")?
+        .call1((future, value))
+        .map(drop)
 }
 
 /// `generator.send(value)`.
@@ -108,8 +187,9 @@ impl Context {
     ) -> PyResult<()> {
         static KEYWORDS: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
         let py = object.py();
-        let keywords = KEYWORDS
-            .get_or_try_init(py, || Ok::<_, PyErr>(PyTuple::new(py, ["context"])?.unbind()))?;
+        let keywords = KEYWORDS.get_or_try_init(py, || {
+            Ok::<_, PyErr>(PyTuple::new(py, ["context"])?.unbind())
+        })?;
         let args = [object.as_ptr(), callback.as_ptr(), self.0.as_ptr()];
         // SAFETY: two positional arguments, of which the first is the object of the method, and one
         // for the one keyword; all of them are alive. The result is new, or NULL with an error set.

@@ -22,11 +22,9 @@ use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType,
-};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
-use super::awaiting::{self, Context, Polled, Step};
+use super::awaiting::{self, Context, Polled, Step, future_type, new_future};
 
 /// What goes into the generator next.
 enum Input<'py> {
@@ -42,7 +40,7 @@ enum Awaited<'py> {
 }
 
 /// Drives a generator whose coroutine had to wait.
-#[pyclass(module = "typhoon._core", freelist = 64)]
+#[pyclass(module = "typhoon._core")]
 pub struct Runner {
     generator: Option<Py<PyAny>>,
     result: Option<Py<PyAny>>,
@@ -157,13 +155,11 @@ impl Runner {
             Awaited::Ready(input) => {
                 let future = new_future(py)?;
                 match input {
-                    Input::Value(value) => {
-                        future.call_method1(intern!(py, "set_result"), (value,))?
-                    }
-                    Input::Error(error) => {
-                        future.call_method1(intern!(py, "set_exception"), (error.value(py),))?
-                    }
-                };
+                    Input::Value(value) => awaiting::set_result(&future, &value)?,
+                    Input::Error(error) => future
+                        .call_method1(intern!(py, "set_exception"), (error.value(py),))
+                        .map(drop)?,
+                }
                 slf.borrow_mut().future = Some(future.unbind());
                 Ok(true)
             }
@@ -227,11 +223,7 @@ impl Runner {
 }
 
 impl Runner {
-    fn waiting(
-        generator: &Bound<'_, PyAny>,
-        result: &Bound<'_, PyAny>,
-        context: &Context,
-    ) -> Self {
+    fn waiting(generator: &Bound<'_, PyAny>, result: &Bound<'_, PyAny>, context: &Context) -> Self {
         Self {
             generator: Some(generator.clone().unbind()),
             result: Some(result.clone().unbind()),
@@ -467,14 +459,10 @@ fn value_of_return(py: Python<'_>, error: PyErr) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// Give a result future its outcome, unless it has been cancelled.
-fn settle<'py>(
-    result: &Bound<'py, PyAny>,
-    outcome: PyResult<Bound<'py, PyAny>>,
-) -> PyResult<()> {
-    let py = result.py();
+fn settle<'py>(result: &Bound<'py, PyAny>, outcome: PyResult<Bound<'py, PyAny>>) -> PyResult<()> {
     match outcome {
-        Ok(value) => match result.call_method1(intern!(py, "set_result"), (value,)) {
-            Ok(_) => Ok(()),
+        Ok(value) => match awaiting::set_result(result, &value) {
+            Ok(()) => Ok(()),
             Err(_) if is_cancelled(result)? => Ok(()),
             Err(error) => Err(error),
         },
@@ -508,11 +496,6 @@ fn is_cancelled(future: &Bound<'_, PyAny>) -> PyResult<bool> {
         .is_truthy()
 }
 
-fn future_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    static FUTURE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    FUTURE.import(py, "asyncio", "Future")
-}
-
 fn task_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static TASK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     TASK.import(py, "asyncio", "Task")
@@ -532,10 +515,6 @@ fn moment(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 fn is_asyncio_future(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = object.py();
     Ok(object.is_exact_instance(future_type(py)?) || object.is_exact_instance(task_type(py)?))
-}
-
-fn new_future(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    future_type(py)?.call0()
 }
 
 /// Whether what a function has returned is to be driven.

@@ -14,6 +14,7 @@ mod hooks;
 mod http1;
 mod json;
 mod output;
+mod queue;
 mod request;
 mod responder;
 mod routes;
@@ -37,5 +38,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     responder::register(module)?;
     dispatch::register(module)?;
     json::register(module)?;
+    queue::register(module)?;
     routes::register(module)
 }

@@ -23,8 +23,7 @@ def sleep(duration: float) -> "Future[None]":
     In a coroutine: ``yield gen.sleep(0.5)``.
     """
     future: Future[None] = Future()
-    timer = future.get_loop().call_later(duration, _wake, future)
-    del timer  # the loop owns it
+    future.get_loop().call_later(duration, _wake, future)
     return future
 
 
@@ -149,7 +148,8 @@ class WaitIterator:
         """
         if not self._remaining:
             raise RuntimeError("WaitIterator.next: all results have been given; ask done() first")
-        self._waiting = waiting = Future()
+        waiting: Future[Any] = Future()
+        self._waiting = waiting
         if self._finished:
             self._give(*self._finished.popleft())
         return waiting

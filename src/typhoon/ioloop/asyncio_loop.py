@@ -12,6 +12,7 @@ from typhoon.concurrent import AnyFuture, Future, is_future
 from typhoon.ioloop.interface import IOLoop
 from typhoon.ioloop.registry import new_event_loop, register, thread_event_loop, unregister
 from typhoon.ioloop.selector_thread import AddThreadSelectorEventLoop, FileDescriptor
+from typhoon.legacy.stack_context import handle_exception
 from typhoon.log import app_log
 
 __all__ = ["AsyncIOLoop", "AsyncIOMainLoop", "BaseAsyncIOLoop"]
@@ -132,8 +133,9 @@ class BaseAsyncIOLoop(IOLoop):
                     self.add_future(result, lambda done: self._log_outcome(callback, done))
         except asyncio.CancelledError:
             pass
-        except Exception:
-            app_log.error("Exception in callback %r", callback, exc_info=True)
+        except Exception as error:
+            if not handle_exception(error):
+                app_log.error("Exception in callback %r", callback, exc_info=True)
 
     def _log_outcome(self, callback: Callable[[], Any], future: AnyFuture[Any]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
