@@ -100,7 +100,9 @@ def changing(path: Path) -> Iterator[None]:
 
 
 SERVER = """
-import asyncio, os, typhoon.log
+import os
+print("open", sorted(os.listdir("/dev/fd")))
+import asyncio, typhoon.log
 from typhoon.httpserver import HTTPServer
 from typhoon.web import Application, RequestHandler
 from pages import text
@@ -162,11 +164,13 @@ def test_a_server_that_is_edited_answers_anew(
     source = SERVER + program.replace("PORT", str(port))
     write(tmp_path, {"pages.py": "text = 'old'", "main.py": source})
     server = start("main.py")
+    descriptors = server.line_with("open")
     server.line_with("listening")
     text, pid = fetched(port)
     assert text == "old"
     write(tmp_path, {"pages.py": "text = 'newer'"})
     assert "autoreload: " in server.line_with("pages.py changed, restarting")
+    assert server.line_with("open") == descriptors
     server.line_with("listening")
     assert fetched(port) == ["newer", pid]
     # Another time, by the main script.
