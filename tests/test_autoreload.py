@@ -438,6 +438,7 @@ def test_starting_leaves_no_thread_and_no_warning(
     print("end")
     """
     write(tmp_path, {"main.py": program})
-    running = start("-X", "dev", "-W", "error", "main.py")
-    assert list(iter(running.line, "")) == ["True", "end"]
+    running = start("-W", "error", "main.py")
+    lines = list(iter(running.line, ""))
+    assert lines == ["True", "end"], "\n".join(lines)
     assert running.process.wait(TIMEOUT) == 0
