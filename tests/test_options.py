@@ -1,5 +1,6 @@
 """Options from command lines and config files."""
 
+import copy
 import datetime
 import io
 import subprocess
@@ -354,6 +355,13 @@ def test_as_a_mapping(options: OptionParser) -> None:
     assert options.group_dict("third") == {}
     assert "c" not in options
     assert set(options._options) == {"help", "a", "b"}  # programs look into it
+
+
+def test_a_copy_is_another_parser(options: OptionParser) -> None:
+    options.define("n", default=1)
+    other = copy.deepcopy(options)
+    other.n = 2
+    assert (options.n, other.n) == (1, 2)
 
 
 def test_mock_patches_are_undone(options: OptionParser) -> None:

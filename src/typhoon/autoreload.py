@@ -101,7 +101,10 @@ def wait() -> None:
     For the end of a script such as a test runner; see also `main`, which gets there even if the
     script fails.
     """
-    files = _Files()
+    _wait(_Files())
+
+
+def _wait(files: "_Files") -> NoReturn:
     waiter = _Waiter(_WAIT_TIME)
     while not files.should_reload():
         waiter.wait(files.directories())
@@ -152,9 +155,10 @@ def main() -> None:
         outcome = "has ended"
     if until_success and succeeded:
         return
+    files = _Files()
     level = logging.INFO if succeeded else logging.WARNING
     gen_log.log(level, "autoreload: %s %s; waiting for a change", words[0], outcome)
-    wait()
+    _wait(files)
 
 
 _USAGE: Final = """\

@@ -58,13 +58,14 @@ class OptionParser:
         return (option.name for option in self._options.values())
 
     def _option(self, name: str) -> Option:
-        option = self.__dict__["_options"].get(normalized(name))
+        # A copy that is being made has none yet.
+        option = self.__dict__.get("_options", {}).get(normalized(name))
         if option is None:
             raise AttributeError(f"no option {name!r} is defined{self._suggestion(name)}")
         return option  # type: ignore[no-any-return]
 
     def _suggestion(self, name: str, prefix: str = "") -> str:
-        close = difflib.get_close_matches(normalized(name), self.__dict__["_options"], 1)
+        close = difflib.get_close_matches(normalized(name), self.__dict__.get("_options", ()), 1)
         return f"; did you mean {prefix}{close[0]}?" if close else ""
 
     def items(self) -> list[tuple[str, Any]]:

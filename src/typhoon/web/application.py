@@ -8,7 +8,6 @@ from typing import Any
 
 from typhoon import _core, httputil
 from typhoon.httpserver import HTTPServer
-from typhoon.ioloop import IOLoop
 from typhoon.iostream import StreamClosedError
 from typhoon.log import access_log
 from typhoon.routing import (
@@ -112,8 +111,8 @@ class Application(ReversibleRouter):
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
-        if IOLoop.current(instance=False) is not None:
-            self._serving()  # a server may not see it, behind other routers
+        if _is_loop_running():
+            self._serving()  # behind other routers, no server would say it
 
     def _serving(self) -> None:
         """An event loop begins to serve this application."""
@@ -268,6 +267,14 @@ class Application(ReversibleRouter):
         return _HandlerDelegate(
             self, request, target_class, target_kwargs or {}, path_args or [], path_kwargs or {}
         )
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):
