@@ -16,9 +16,9 @@ from concurrent import futures
 from typing import Any
 
 import pytest
-from typhoon.gen import BadYieldError
 
 from support import new_event_loop
+from typhoon.gen import BadYieldError
 from typhoon.ioloop import IOLoop
 from typhoon.platform.asyncio import AsyncIOLoop, AsyncIOMainLoop
 
