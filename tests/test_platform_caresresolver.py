@@ -52,8 +52,12 @@ async def resolver(
     port = transport.get_extra_info("sockname")[1]
     made = CaresResolver()
     made.channel.close()
-    made.channel = pycares.Channel(sock_state_cb=made._state_changed, lookups="b", **options)
-    made.channel.servers = [f"127.0.0.1:{port}"]
+    made.channel = pycares.Channel(
+        sock_state_cb=made._state_changed,
+        servers=["127.0.0.1"],
+        udp_port=port,
+        **options,  # type: ignore[arg-type]
+    )
     try:
         yield made, server
     finally:
