@@ -2,14 +2,15 @@
 
 import asyncio
 import datetime
+import gc
 import logging
 import os
-import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -18,7 +19,8 @@ import pytest
 
 from support import new_event_loop
 from typhoon.gen import BadYieldError
-from typhoon.ioloop import IOLoop, PeriodicCallback
+from typhoon.ioloop import IOLoop
+from typhoon.platform.asyncio import AsyncIOLoop, AsyncIOMainLoop
 
 
 @pytest.fixture
@@ -169,6 +171,63 @@ def test_loops_made_and_closed_in_two_threads() -> None:
             future.result(20)
 
 
+# Which class
+
+
+def test_the_classes_of_loops(io_loop: IOLoop) -> None:
+    assert type(io_loop) is AsyncIOLoop
+
+    async def main() -> IOLoop:
+        return IOLoop.current()
+
+    assert type(asyncio.run(main())) is AsyncIOMainLoop
+
+
+def test_another_class_can_be_configured() -> None:
+    class Loop(AsyncIOLoop):
+        pass
+
+    IOLoop.configure(Loop)
+    try:
+        loop = IOLoop(make_current=False)
+        assert type(loop) is Loop
+        loop.close()
+        IOLoop.configure("typhoon.platform.asyncio.AsyncIOLoop")
+        assert IOLoop.configured_class() is AsyncIOLoop
+    finally:
+        IOLoop.configure(None)
+    assert IOLoop.configured_class() is AsyncIOLoop
+
+
+def test_a_class_without_asyncio_is_refused() -> None:
+    class Loop(IOLoop):
+        pass
+
+    with pytest.raises(RuntimeError, match="BaseAsyncIOLoop"):
+        IOLoop.configure(Loop)
+
+
+def test_closing_puts_the_loop_before_back(io_loop: IOLoop) -> None:
+    inner = AsyncIOLoop()
+    assert inner.is_current
+    assert inner.old_asyncio is io_loop.asyncio_loop
+    assert IOLoop.current() is inner
+    inner.close()
+    assert IOLoop.current() is io_loop
+
+
+def test_main_loop_takes_the_loop_of_the_thread(loop_kind: str) -> None:
+    def run() -> None:
+        asyncio_loop = new_event_loop(loop_kind)
+        asyncio.set_event_loop(asyncio_loop)
+        loop = AsyncIOMainLoop()
+        assert loop.asyncio_loop is asyncio_loop
+        assert IOLoop.current() is loop
+        loop.close()
+
+    in_thread(run)
+
+
 # Running
 
 
@@ -210,6 +269,24 @@ def test_run_sync_raises_what_was_raised(io_loop: IOLoop) -> None:
         io_loop.run_sync(lambda: 1 / 0)
     with pytest.raises(BadYieldError, match="42"):
         io_loop.run_sync(lambda: 42)
+
+
+def test_run_sync_waits_for_all_that_can_be_yielded(io_loop: IOLoop) -> None:
+    async def value(number: int) -> int:
+        return number
+
+    assert io_loop.run_sync(lambda: [value(1), value(2)]) == [1, 2]
+    assert io_loop.run_sync(lambda: {"a": value(1)}) == {"a": 1}
+
+
+def test_run_sync_tells_its_timeout_from_another(io_loop: IOLoop) -> None:
+    async def fails() -> None:
+        raise TimeoutError("of something else")
+
+    with pytest.raises(TimeoutError, match="of something else"):
+        io_loop.run_sync(fails, timeout=20)
+    with pytest.raises(TimeoutError, match=r"timed out after 0\.001 seconds"):
+        io_loop.run_sync(asyncio.Event().wait, timeout=0.001)
 
 
 def test_run_sync_times_out_and_cancels(io_loop: IOLoop) -> None:
@@ -345,6 +422,26 @@ def test_a_cancelled_callback_is_not_logged(
     io_loop.call_later(0.01, io_loop.stop)
     io_loop.start()
     assert caplog.records == []
+
+
+def test_a_coroutine_that_nobody_refers_to_goes_on(io_loop: IOLoop) -> None:
+    awaited: list[weakref.ref[asyncio.Future[None]]] = []
+
+    async def coroutine() -> None:
+        future = io_loop.asyncio_loop.create_future()
+        awaited.append(weakref.ref(future))
+        await future
+        io_loop.stop()
+
+    def resume() -> None:
+        gc.collect()
+        future = awaited[0]()
+        assert future is not None
+        future.set_result(None)
+
+    io_loop.add_callback(coroutine)
+    io_loop.call_later(0.01, resume)
+    io_loop.start()
 
 
 def test_an_exit_in_a_callback_ends_start(io_loop: IOLoop) -> None:
@@ -539,6 +636,16 @@ def test_close_all_fds_closes_what_was_given(loop_kind: str) -> None:
         os.close(number)
 
 
+def test_closing_after_asyncio_has_closed(loop_kind: str) -> None:
+    loop = IOLoop(make_current=False, asyncio_loop=new_event_loop(loop_kind))
+    near, far = socket.socketpair()
+    with near, far:
+        loop.add_handler(near, lambda *_: None, IOLoop.READ)
+        loop.asyncio_loop.close()
+        loop.close(all_fds=True)
+        assert near.fileno() == -1
+
+
 # Threads
 
 
@@ -554,117 +661,3 @@ def test_run_in_executor(io_loop: IOLoop) -> None:
         assert name == "default_0"
 
     io_loop.run_sync(run)
-
-
-# PeriodicCallback
-
-
-def call_times(callback: PeriodicCallback, durations: list[float]) -> list[float]:
-    """When the calls would be made, if each took so long (a negative time: the clock set back)."""
-    now, times = 1000.0, []
-    callback._next_timeout = now
-    for duration in durations:
-        callback._update_next(now)
-        times.append(callback._next_timeout)
-        now = callback._next_timeout + duration
-    return times
-
-
-@pytest.mark.parametrize(
-    ("durations", "expected"),
-    [
-        ([0, 0, 0], [1010, 1020, 1030]),
-        ([9, 10, 11, 20, 35, 0], [1010, 1020, 1040, 1060, 1090, 1130]),
-        ([-2, -1, 0], [1010, 1020, 1030]),
-        ([-100, 0, 0], [1010, 1020, 1030]),
-    ],
-)
-def test_the_schedule_is_kept(durations: list[float], expected: list[float]) -> None:
-    assert call_times(PeriodicCallback(print, 10_000), durations) == expected
-
-
-def test_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = iter([0.5, 1, 0, 0.75])
-    monkeypatch.setattr(random, "random", lambda: next(values))
-    callback = PeriodicCallback(print, 10_000, jitter=0.5)
-    assert call_times(callback, [0] * 4) == [1010, 1022.5, 1030, 1041.25]
-
-
-def test_callback_time() -> None:
-    assert PeriodicCallback(print, datetime.timedelta(seconds=1.5)).callback_time == 1500
-    for wrong in (0, -1, datetime.timedelta()):
-        with pytest.raises(ValueError, match="positive"):
-            PeriodicCallback(print, wrong)
-
-
-def test_a_periodic_function_is_called_until_it_is_stopped(io_loop: IOLoop) -> None:
-    calls: list[bool] = []
-
-    def callback() -> None:
-        calls.append(periodic.is_running())
-        if len(calls) == 3:
-            periodic.stop()
-            io_loop.call_later(0.02, io_loop.stop)
-
-    periodic = PeriodicCallback(callback, 2)
-    assert not periodic.is_running()
-    periodic.start()
-    periodic.start()
-    assert periodic.io_loop is io_loop
-    io_loop.start()
-    assert calls == [True] * 3
-    assert not periodic.is_running()
-
-
-def test_a_periodic_coroutine_never_overlaps_itself(io_loop: IOLoop) -> None:
-    running, finished = 0, 0
-
-    async def callback() -> None:
-        nonlocal running, finished
-        running += 1
-        assert running == 1
-        await asyncio.sleep(0.005)
-        running -= 1
-        finished += 1
-        if finished == 3:
-            periodic.stop()
-            io_loop.add_callback(io_loop.stop)
-
-    periodic = PeriodicCallback(callback, 1)
-    periodic.start()
-    io_loop.start()
-    assert finished == 3
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_periodic_callback_survives_its_exceptions(
-    io_loop: IOLoop, caplog: pytest.LogCaptureFixture, asynchronous: bool
-) -> None:
-    count = 0
-
-    def plain() -> None:
-        nonlocal count
-        count += 1
-        if count == 2:
-            periodic.stop()
-            io_loop.call_later(0.01, io_loop.stop)
-        raise KeyError("absent")
-
-    async def coroutine() -> None:
-        plain()
-
-    periodic = PeriodicCallback(coroutine if asynchronous else plain, 1)
-    periodic.start()
-    io_loop.start()
-    assert count == 2
-    assert [record.name for record in caplog.records] == ["typhoon.application"] * 2
-
-
-def test_a_periodic_callback_stopped_at_once_is_not_called(io_loop: IOLoop) -> None:
-    calls: list[int] = []
-    periodic = PeriodicCallback(lambda: calls.append(1), 1)
-    periodic.start()
-    periodic.stop()
-    io_loop.call_later(0.01, io_loop.stop)
-    io_loop.start()
-    assert calls == []
