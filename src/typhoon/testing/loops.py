@@ -1,6 +1,7 @@
 """The event loop of one test, from its start to its end."""
 
 import asyncio
+import warnings
 from collections.abc import Callable
 
 from typhoon.ioloop import IOLoop
@@ -23,7 +24,7 @@ class TestLoop:
         self.io_loop.make_current()
 
     def close(self) -> None:
-        """Cancel what is left on the loop, and close it."""
+        """Cancel what is left on the loop, and close it with all that it watches."""
         loop = self.io_loop.asyncio_loop
         if self.io_loop is self._outer:
             return
@@ -31,7 +32,10 @@ class TestLoop:
             try:
                 _finish(loop)
             finally:
-                self.io_loop.close()
+                # uvloop asks for ever whether a handle is closed whose warning is an error.
+                with warnings.catch_warnings():
+                    warnings.simplefilter("always", ResourceWarning)
+                    self.io_loop.close(all_fds=True)
         if self._outer is not None and not self._outer.asyncio_loop.is_closed():
             self._outer.make_current()
 
