@@ -60,7 +60,7 @@ class Fixtures:
             return (yield)
         mark = pyfuncitem.get_closest_marker("gen_test")
         timeout = mark.kwargs.get("timeout") if mark is not None else None
-        io_loop = pyfuncitem.funcargs["io_loop"]
+        io_loop: Any = pyfuncitem.funcargs["io_loop"]
 
         def run(**arguments: Any) -> None:
             from typhoon.testing.coroutines import run_test

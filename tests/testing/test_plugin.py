@@ -3,6 +3,7 @@
 import importlib.metadata
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -18,7 +19,7 @@ IS_INSTALLED = any(
 
 OTHERS = ["xdist", "hypothesispytest", "timeout", "cacheprovider"]
 
-APP = """
+APP = textwrap.dedent("""
     import asyncio
     import pytest
     from typhoon.web import Application, RequestHandler
@@ -31,7 +32,7 @@ APP = """
     @pytest.fixture
     def app():
         return Application([("/", Hello)])
-"""
+""")
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
@@ -170,11 +171,7 @@ def test_serves_tls_if_the_options_say_so(pytester: pytest.Pytester) -> None:
 
 
 def test_leaves_tests_to_other_plugins(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(
-        """
-        import asyncio
-        import pytest
-
+    other = """
         def pytest_configure(config):
             config.addinivalue_line("markers", "asyncio: as pytest-asyncio has it")
 
@@ -195,9 +192,8 @@ def test_leaves_tests_to_other_plugins(pytester: pytest.Pytester) -> None:
                 runner = pyfuncitem.funcargs["loop_of_another_plugin"]
                 runner.run(pyfuncitem.obj(**arguments))
                 return True
-        """
-        + APP
-    )
+    """
+    pytester.makeconftest(APP + textwrap.dedent(other))
     pytester.makepyfile(
         """
         import asyncio

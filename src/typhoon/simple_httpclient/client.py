@@ -217,7 +217,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
                 decompress=bool(request.decompress_response),
             )
             connection = HTTP1Connection(stream, True, parameters)
-            exchange = Exchange(request, connection, progress)
+            exchange = Exchange(request, stream, connection, progress)
             await exchange.run(target.path, headers)
         finally:
             stream.close()
