@@ -17,7 +17,7 @@ IS_INSTALLED = any(
 )
 """Whether pytest finds it by itself: not in an environment from before the plugin."""
 
-OTHERS = ["xdist", "hypothesispytest", "timeout", "cacheprovider"]
+OTHERS = ["xdist", "hypothesispytest", "timeout", "cacheprovider", "anyio"]
 
 APP = textwrap.dedent("""
     import asyncio
@@ -174,6 +174,7 @@ def test_leaves_tests_to_other_plugins(pytester: pytest.Pytester) -> None:
     other = """
         def pytest_configure(config):
             config.addinivalue_line("markers", "asyncio: as pytest-asyncio has it")
+            config.addinivalue_line("markers", "anyio: as anyio has it")
 
         @pytest.fixture(autouse=True)
         def loop_of_another_plugin(request):

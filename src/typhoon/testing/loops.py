@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 
 from typhoon.ioloop import IOLoop
+from typhoon.ioloop.registry import thread_event_loop
 
 
 class TestLoop:
@@ -19,14 +20,14 @@ class TestLoop:
     __test__ = False  # pytest would take it for tests
 
     def __init__(self, make: Callable[[], IOLoop]) -> None:
-        self._outer = IOLoop.current(instance=False)
+        self._outer = thread_event_loop()
         self.io_loop = make()
         self.io_loop.make_current()
 
     def close(self) -> None:
         """Cancel what is left on the loop, and close it with all that it watches."""
         loop = self.io_loop.asyncio_loop
-        if self.io_loop is self._outer:
+        if loop is self._outer:
             return
         if not loop.is_closed():
             try:
@@ -36,8 +37,8 @@ class TestLoop:
                 with warnings.catch_warnings():
                     warnings.simplefilter("always", ResourceWarning)
                     self.io_loop.close(all_fds=True)
-        if self._outer is not None and not self._outer.asyncio_loop.is_closed():
-            self._outer.make_current()
+        if self._outer is not None and not self._outer.is_closed():
+            asyncio.set_event_loop(self._outer)
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
