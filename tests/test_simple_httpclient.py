@@ -261,14 +261,24 @@ async def test_a_body_producer(
 
 
 async def test_a_body_producer_that_fails_fails_the_request(
-    client: SimpleAsyncHTTPClient, server: Server
+    client: SimpleAsyncHTTPClient,
 ) -> None:
+    arrived, closed = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        await reader.read()
+        closed.set()
+
     async def producer(write: Callable[[bytes], Awaitable[None]]) -> None:
-        await write(b"1234")
+        await arrived.wait()
         raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        await client.fetch(server.url("/echo"), method="POST", body_producer=producer)
+    async with raw_server(handle) as url:
+        with pytest.raises(ZeroDivisionError):
+            await client.fetch(url, method="POST", body_producer=producer)
+        await closed.wait()
     assert not client.active
 
 
