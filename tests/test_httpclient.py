@@ -298,7 +298,7 @@ def test_a_blocking_client_that_cannot_be_made_leaves_nothing_behind() -> None:
 
 def test_a_blocking_client_that_is_left_open_does_not_complain() -> None:
     program = "from typhoon.httpclient import HTTPClient; f = lambda: None; c = HTTPClient()"
-    command = [sys.executable, "-X", "dev", "-W", "error", "-c", program]
+    command = [sys.executable, "-W", "error", "-c", program]
     result = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
