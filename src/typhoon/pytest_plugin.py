@@ -45,12 +45,17 @@ class Fixtures:
     """The fixtures, and the hooks that run the tests which use them."""
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """A test that is marked has a loop, whether or not it asks for it."""
-        if not isinstance(item, pytest.Function) or "io_loop" in item.fixturenames:
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Module | pytest.Class, name: str, obj: Any
+    ) -> None:
+        """A coroutine that is marked has a loop, whether or not it asks for it."""
+        if not collector.istestfunction(obj, name):
             return
-        if item.get_closest_marker("gen_test") is not None:
-            item.fixturenames.append("io_loop")
+        own = [mark.name for mark in getattr(obj, "pytestmark", ())]
+        if "gen_test" not in own and collector.get_closest_marker("gen_test") is None:
+            return
+        if _is_coroutine_function(obj):
+            pytest.mark.usefixtures("io_loop")(obj)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -60,7 +65,7 @@ class Fixtures:
             return (yield)
         mark = pyfuncitem.get_closest_marker("gen_test")
         timeout = mark.kwargs.get("timeout") if mark is not None else None
-        io_loop = pyfuncitem.funcargs["io_loop"]
+        io_loop: Any = pyfuncitem.funcargs["io_loop"]
 
         def run(**arguments: Any) -> None:
             from typhoon.testing.coroutines import run_test

@@ -69,9 +69,9 @@ class AsyncHTTPClient(Configurable):
 
     def __new__(cls, force_instance: bool = False, **kwargs: Any) -> "AsyncHTTPClient":
         key = (cls, IOLoop.current())
-        if not force_instance and (client := _shared.get(key)) is not None:
-            return client
-        client = super().__new__(cls, **kwargs)
+        if not force_instance and (shared := _shared.get(key)) is not None:
+            return shared
+        client: AsyncHTTPClient = super().__new__(cls, **kwargs)
         if not force_instance:
             for other in [other for other in _shared if other[1].asyncio_loop.is_closed()]:
                 del _shared[other]

@@ -120,8 +120,8 @@ class HTTPRequest:
     ) -> None:
         self.url = url
         self.method = method
-        self.headers = headers  # type: ignore[assignment]
-        self.body = body  # type: ignore[assignment]
+        self.headers = headers
+        self.body = body
         self.auth_username = auth_username
         self.auth_password = auth_password
         self.auth_mode = auth_mode

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import functools
 import socket
 import time
 from collections.abc import Callable
@@ -92,7 +93,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         if hostname_mapping is not None:
             self.resolver = OverrideResolver(resolver=self.resolver, mapping=hostname_mapping)
         self.tcp_client = TCPClient(resolver=NotingResolver(resolver=self.resolver))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[HTTPResponse]] = set()
 
     def close(self) -> None:
         """Stop what is under way, and free what the client holds."""
@@ -140,11 +141,26 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         self, key: object, request: HTTPRequest, callback: ResponseCallback, enqueued: float
     ) -> None:
         self.active[key] = (request, callback)
-        task = self.io_loop.asyncio_loop.create_task(
-            self._run(key, request, callback, time.monotonic() - enqueued)
-        )
+        queued = time.monotonic() - enqueued
+        task = self.io_loop.asyncio_loop.create_task(self._follow(request, queued))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Also called for a task that is cancelled before its first step.
+        task.add_done_callback(functools.partial(self._finished, key, time.time(), queued))
+
+    def _finished(
+        self, key: object, start_time: float, queued: float, task: "asyncio.Task[HTTPResponse]"
+    ) -> None:
+        """Make room for the next request, and answer this one, whatever has come of it."""
+        self._tasks.discard(task)
+        request, callback = self.active.pop(key)
+        self._begin_queued()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None:
+            response = task.result()
+        else:
+            seconds = time.time() - start_time
+            response = _no_response(request, error, start_time, seconds, queued)
+        _answer(callback, response)
 
     def _begin_queued(self) -> None:
         while self.queue and len(self.active) < self.max_clients and not self._closed:
@@ -153,24 +169,6 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
             if timeout is not None:
                 self.io_loop.remove_timeout(timeout)
             self._begin(key, request, callback, enqueued)
-
-    async def _run(
-        self, key: object, request: HTTPRequest, callback: ResponseCallback, queued: float
-    ) -> None:
-        """Let a request run, and answer whatever comes of it."""
-        start_time = time.time()
-        started = time.monotonic()
-        try:
-            response = await self._follow(request, queued)
-        except (Exception, asyncio.CancelledError) as error:
-            request_time = time.monotonic() - started
-            response = _no_response(request, error, start_time, request_time, queued)
-        del self.active[key]
-        self._begin_queued()
-        try:
-            _answer(callback, response)
-        finally:
-            del response  # its error refers to this frame
 
     # One request
 
@@ -217,7 +215,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
                 decompress=bool(request.decompress_response),
             )
             connection = HTTP1Connection(stream, True, parameters)
-            exchange = Exchange(request, connection, progress)
+            exchange = Exchange(request, stream, connection, progress)
             await exchange.run(target.path, headers)
         finally:
             stream.close()

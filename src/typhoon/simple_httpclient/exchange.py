@@ -13,7 +13,7 @@ from typhoon.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from typhoon.iostream import StreamClosedError
+from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.log import app_log
 from typhoon.simple_httpclient.errors import HTTPStreamClosedError
 from typhoon.simple_httpclient.progress import Progress
@@ -38,9 +38,14 @@ class Exchange(HTTPMessageDelegate):
     headers: HTTPHeaders
 
     def __init__(
-        self, request: HTTPRequest, connection: HTTP1Connection, progress: Progress
+        self,
+        request: HTTPRequest,
+        stream: IOStream,
+        connection: HTTP1Connection,
+        progress: Progress,
     ) -> None:
         self._request = request
+        self._stream = stream
         self._connection = connection
         self._progress = progress
         self._wants_body = asyncio.Event()
@@ -78,7 +83,7 @@ class Exchange(HTTPMessageDelegate):
             app_log.error("Uncaught exception", exc_info=error)
         if not self._complete:
             # The parser or a callback had a reason, which it has logged, or else the network.
-            raise connection.stream.error or HTTPStreamClosedError("Connection closed")
+            raise self._stream.error or HTTPStreamClosedError("Connection closed")
 
     async def _send_while_reading(self, waits: bool) -> None:
         """Send the body; a response that comes meanwhile ends that."""

@@ -44,7 +44,7 @@ def next_request(request: HTTPRequest, code: int, headers: HTTPHeaders) -> HTTPR
         code in (301, 302) and request.method == "POST"
     ):
         following.method = "GET"
-        following.body = None  # type: ignore[assignment]
+        following.body = None
         following.body_producer = None
         following.expect_100_continue = False
         _drop(following.headers, _BODY_HEADERS)

@@ -67,7 +67,8 @@ class AsyncTestCase(unittest.TestCase):
         A loop that is current already, that of another test framework, say, is left open when the
         test is over.
         """
-        return IOLoop(make_current=False)
+        io_loop: IOLoop = IOLoop(make_current=False)
+        return io_loop
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         """Call the test, as `unittest` does, but do not take a coroutine for a success."""

@@ -1,9 +1,10 @@
 """Test methods that are coroutines."""
 
+import asyncio
 import functools
 import inspect
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, overload
 
 from typhoon import gen
@@ -86,26 +87,41 @@ def run_test(io_loop: IOLoop, test: Callable[[], Any], timeout: float | None) ->
         TimeoutError: The time has passed.
     """
     seconds = max(timeout or 0, _environment_timeout() or 0) or DEFAULT_TIMEOUT
-    generator = None
+    generator: Generator[Any, Any, Any] | None = None
 
-    def start() -> Any:
+    def start() -> Awaitable[None] | None:
         nonlocal generator
         result = test()
-        if not inspect.isgenerator(result):
-            return result
-        generator = result
-        return _follow(generator)
+        if result is None:
+            return None
+        if inspect.isgenerator(result):
+            generator = result
+            result = _follow(result)
+        return _run_for(result, seconds)
 
     try:
-        io_loop.run_sync(start, timeout=seconds)
+        io_loop.run_sync(start)
     except TimeoutError as error:
-        if generator is None or generator.gi_frame is None or generator.gi_running:
-            raise  # a traceback that leads to where it waits, or its own error
+        if generator is None or inspect.getgeneratorstate(generator) != inspect.GEN_SUSPENDED:
+            raise
         # Raised where the test waits, it has that line in its traceback, and the test cleans up.
         generator.throw(error)
         raise
 
 
+async def _run_for(result: Any, seconds: float) -> None:
+    """Wait so long for what a test has returned; the traceback says what it waits for then."""
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            await gen.convert_yielded(result)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        message = f"Operation timed out after {seconds} seconds"
+        raise TimeoutError(message) from error.__cause__
+
+
 @gen.coroutine
-def _follow(generator: Generator[Any, Any, None]) -> Generator[Any, Any, None]:
+def _follow(generator: Generator[Any, Any, Any]) -> Generator[Any, Any, None]:
     yield from generator

@@ -1,9 +1,11 @@
 """The event loop of one test, from its start to its end."""
 
 import asyncio
+import warnings
 from collections.abc import Callable
 
 from typhoon.ioloop import IOLoop
+from typhoon.ioloop.registry import thread_event_loop
 
 
 class TestLoop:
@@ -18,22 +20,25 @@ class TestLoop:
     __test__ = False  # pytest would take it for tests
 
     def __init__(self, make: Callable[[], IOLoop]) -> None:
-        self._outer = IOLoop.current(instance=False)
+        self._outer = thread_event_loop()
         self.io_loop = make()
         self.io_loop.make_current()
 
     def close(self) -> None:
-        """Cancel what is left on the loop, and close it."""
+        """Cancel what is left on the loop, and close it with all that it watches."""
         loop = self.io_loop.asyncio_loop
-        if self.io_loop is self._outer:
+        if loop is self._outer:
             return
         if not loop.is_closed():
             try:
                 _finish(loop)
             finally:
-                self.io_loop.close()
-        if self._outer is not None and not self._outer.asyncio_loop.is_closed():
-            self._outer.make_current()
+                # uvloop asks for ever whether a handle is closed whose warning is an error.
+                with warnings.catch_warnings():
+                    warnings.simplefilter("always", ResourceWarning)
+                    self.io_loop.close(all_fds=True)
+        if self._outer is not None and not self._outer.is_closed():
+            asyncio.set_event_loop(self._outer)
 
 
 def _finish(loop: asyncio.AbstractEventLoop) -> None:
