@@ -195,6 +195,13 @@ class Server:
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(TIMEOUT)
 
 
+class StreamServer(HTTPServer):
+    """Serves its connections over `IOStream`s, as any server does whose `handle_stream` is its own."""
+
+    def handle_stream(self, stream: Any, address: Any) -> None:
+        super().handle_stream(stream, address)
+
+
 def new_event_loop(kind: str) -> asyncio.AbstractEventLoop:
     if kind == "uvloop":
         import uvloop
@@ -209,6 +216,7 @@ def running_server(
     loop_kind: str = "asyncio",
     host: str = "127.0.0.1",
     unix_path: str | None = None,
+    server_class: type[HTTPServer] = HTTPServer,
     **options: Any,
 ) -> Iterator[Server]:
     """Serve `callback` (an Application, a delegate or a callable) from a thread of its own."""
@@ -218,7 +226,7 @@ def running_server(
 
     async def main() -> None:
         try:
-            http_server = HTTPServer(callback, **options)
+            http_server = server_class(callback, **options)
             port = 0
             if unix_path is not None:
                 from typhoon.netutil import bind_unix_socket

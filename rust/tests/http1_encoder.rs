@@ -265,7 +265,11 @@ fn ambiguous_framing_is_refused() {
 #[test]
 fn requests_have_the_body_that_their_headers_say() {
     for (fields, body, expected) in [
-        (&[("Host", "a")][..], "", "Host: a\r\n\r\n"),
+        (
+            &[("Host", "a")][..],
+            "ab",
+            "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        ),
         (
             &[("Content-Length", "2")],
             "ab",
@@ -291,13 +295,13 @@ fn requests_have_the_body_that_their_headers_say() {
 }
 
 #[test]
-fn a_request_without_a_length_has_no_body() {
+fn a_request_without_a_length_has_no_body_unless_its_method_is_about_one() {
     let mut out = Vec::new();
     let mut encoder = Encoder::new();
     encoder
         .request(
             &mut out,
-            b"POST",
+            b"DELETE",
             b"/",
             &headers(&[("Connection", "close")]),
         )

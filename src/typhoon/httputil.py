@@ -173,7 +173,8 @@ class HTTPConnection:
 
     def respond(self, status: int, reason: str, headers: HTTPHeaders, chunks: list[bytes]) -> None:
         """Send a whole response. It gets a Content-Length if it has none and can have one."""
-        if "Content-Length" not in headers and status not in (204, 304) and status >= 200:
+        framed = "Content-Length" in headers or "Transfer-Encoding" in headers
+        if not framed and status not in (204, 304) and status >= 200:
             headers["Content-Length"] = str(sum(map(len, chunks)))
         self.write_headers(ResponseStartLine("", status, reason), headers, b"".join(chunks))
         self.finish()

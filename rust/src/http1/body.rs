@@ -80,7 +80,7 @@ impl Body {
     ) -> Result<(usize, Step<'a>), Error> {
         match self {
             Self::Length(0) => Ok((0, Step::End(None))),
-            Self::Length(remaining) if *remaining > room => Err(Error::BodyTooLarge),
+            Self::Length(remaining) if *remaining > room => Err(Error::LengthTooLarge),
             Self::Length(remaining) => Ok(take(input, remaining)),
             Self::UntilClose if room == 0 && !input.is_empty() => Err(Error::BodyTooLarge),
             Self::UntilClose => Ok(take(input, &mut room)),
@@ -121,7 +121,7 @@ impl Chunked {
         loop {
             if let ChunkState::Data { remaining } = &mut self.state {
                 if *remaining > room {
-                    return Err(Error::BodyTooLarge);
+                    return Err(Error::ChunksTooLarge);
                 }
                 if *remaining > 0 {
                     let (taken, step) = take(&input[position..], remaining);
@@ -198,6 +198,7 @@ impl Chunked {
                 ChunkState::DataEnd { seen_cr: true }
             }
             (ChunkState::DataEnd { seen_cr: true }, b'\n') => ChunkState::default(),
+            (ChunkState::DataEnd { .. }, _) => return Err(Error::ChunkEnd),
             _ => return Err(Error::Chunk),
         })
     }

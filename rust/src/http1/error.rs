@@ -11,12 +11,18 @@ pub enum Error {
     TargetTooLong,
     /// There are more than [`MAX_FIELDS`](super::MAX_FIELDS) fields.
     TooManyFields,
-    /// The body is over the limit.
+    /// A body that lasts until close is over the limit.
     BodyTooLarge,
+    /// The length of a body is over the limit.
+    LengthTooLarge,
+    /// A chunked body is over the limit.
+    ChunksTooLarge,
     /// A version other than 1.0 and 1.1.
     Version,
-    /// The start line is not one.
+    /// The first line of a request is not a request line.
     StartLine,
+    /// The first line of a response is not a status line.
+    StatusLine,
     /// The target has a form that its method does not allow.
     Target,
     /// A line ends in LF without CR, or CR stands alone.
@@ -27,18 +33,24 @@ pub enum Error {
     HostMissing,
     /// More than one Host.
     HostRepeated,
+    /// A line without a colon among the fields.
+    FieldColon,
     /// A Host that is not a host.
     HostInvalid,
-    /// A length that is not a decimal number, or several that differ.
+    /// A length that is not a decimal number.
     ContentLength,
+    /// Several lengths that differ.
+    ContentLengths,
     /// Both a length and a transfer coding.
     LengthAndTransferEncoding,
     /// A transfer coding other than chunked, which we do not have.
     TransferEncodingUnknown,
     /// Chunked is not the last coding, comes twice, or in an HTTP/1.0 message.
     TransferEncoding,
-    /// A malformed chunk.
+    /// The size of a chunk is malformed, or what follows it.
     Chunk,
+    /// More data in a chunk than its size says.
+    ChunkEnd,
     /// More chunk extensions than the limit.
     ChunkExtensions,
     /// The peer closed in the middle of a message.
@@ -52,7 +64,7 @@ impl Error {
         match self {
             Self::HeadTooLarge | Self::TooManyFields => 431,
             Self::TargetTooLong => 414,
-            Self::BodyTooLarge => 413,
+            Self::BodyTooLarge | Self::LengthTooLarge | Self::ChunksTooLarge => 413,
             Self::Version => 505,
             Self::TransferEncodingUnknown => 501,
             _ => 400,
@@ -67,21 +79,27 @@ impl Error {
             Self::TargetTooLong => "request target too long",
             Self::TooManyFields => "too many header fields",
             Self::BodyTooLarge => "body too large",
+            Self::LengthTooLarge => "Content-Length too long",
+            Self::ChunksTooLarge => "chunked body too large",
             Self::Version => "unsupported HTTP version",
-            Self::StartLine => "malformed start line",
+            Self::StartLine => "Malformed HTTP request line",
+            Self::StatusLine => "Malformed HTTP status line",
             Self::Target => "invalid request target",
             Self::BareLineFeed => "lines must end with CRLF",
             Self::Field => "malformed header field",
+            Self::FieldColon => "no colon in header line",
             Self::HostMissing => "missing Host header",
             Self::HostRepeated => "multiple Host headers",
-            Self::HostInvalid => "invalid Host header",
-            Self::ContentLength => "invalid Content-Length",
+            Self::HostInvalid => "Invalid Host header",
+            Self::ContentLength => "Only integer Content-Length is allowed",
+            Self::ContentLengths => "Multiple unequal Content-Lengths",
             Self::LengthAndTransferEncoding => {
-                "message with both Transfer-Encoding and Content-Length"
+                "Message with both Transfer-Encoding and Content-Length"
             }
-            Self::TransferEncodingUnknown => "unsupported Transfer-Encoding",
+            Self::TransferEncodingUnknown => "Unsupported Transfer-Encoding",
             Self::TransferEncoding => "invalid Transfer-Encoding",
-            Self::Chunk => "malformed chunk",
+            Self::Chunk => "invalid chunk size",
+            Self::ChunkEnd => "improperly terminated chunk",
             Self::ChunkExtensions => "chunk extensions too large",
             Self::Incomplete => "connection closed in the middle of a message",
         }

@@ -158,10 +158,12 @@ pub(super) fn find_end(input: &[u8], from: usize, limit: usize) -> Result<Option
     Ok(None)
 }
 
-fn field_error(error: httparse::Error) -> Error {
+/// What is wrong with a section that `httparse` refused, without regard to its start line.
+fn field_error(error: httparse::Error, text: &[u8]) -> Error {
     match error {
         httparse::Error::TooManyHeaders => Error::TooManyFields,
         httparse::Error::Version => Error::Version,
+        httparse::Error::HeaderName if lacks_colon(text) => Error::FieldColon,
         httparse::Error::HeaderName | httparse::Error::HeaderValue | httparse::Error::NewLine => {
             Error::Field
         }
@@ -176,17 +178,25 @@ fn request_error(error: httparse::Error, text: &[u8]) -> Error {
     let version = words.next().filter(|_| words.next().is_none());
     match (error, version.is_some_and(is_version)) {
         (httparse::Error::Version | httparse::Error::NewLine, false) => Error::StartLine,
-        _ => field_error(error),
+        _ => field_error(error, text),
     }
 }
 
 /// What is wrong with a response that `httparse` refused.
 fn response_error(error: httparse::Error, text: &[u8]) -> Error {
     match (error, first_line(text).split(|&byte| byte == b' ').next()) {
-        (httparse::Error::Version, Some(b"HTTP/1.0" | b"HTTP/1.1")) => Error::StartLine,
-        (httparse::Error::Version, Some(version)) if !is_version(version) => Error::StartLine,
-        _ => field_error(error),
+        (httparse::Error::Version, Some(b"HTTP/1.0" | b"HTTP/1.1")) => Error::StatusLine,
+        (httparse::Error::Version, Some(version)) if !is_version(version) => Error::StatusLine,
+        (httparse::Error::Token | httparse::Error::Status, _) => Error::StatusLine,
+        _ => field_error(error, text),
     }
+}
+
+/// Whether there is a field line without a colon.
+fn lacks_colon(text: &[u8]) -> bool {
+    text.split(|&byte| byte == b'\n')
+        .skip(1)
+        .any(|line| !matches!(line, [] | [b'\r' | b' ' | b'\t', ..]) && !line.contains(&b':'))
 }
 
 fn first_line(text: &[u8]) -> &[u8] {
@@ -259,7 +269,7 @@ pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> 
         .parse_response_with_uninit_headers(&mut parsed, text, &mut buffer)
         .map_err(|error| response_error(error, text))?;
     let (Some(status @ 100..), true) = (parsed.code, complete.is_complete()) else {
-        return Err(Error::StartLine);
+        return Err(Error::StatusLine);
     };
     let version = version_of(parsed.version);
     let facts = Facts::collect(parsed.headers)?;
@@ -296,7 +306,7 @@ pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> 
 /// Parse the trailer section of a chunked body; `text` ends with the empty line.
 pub(super) fn parse_trailers(text: &[u8]) -> Result<Headers, Error> {
     let mut buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    match httparse::parse_headers(text, &mut buffer).map_err(field_error)? {
+    match httparse::parse_headers(text, &mut buffer).map_err(|error| field_error(error, b""))? {
         httparse::Status::Complete((_, fields)) => Ok(copy_fields(text, fields)),
         httparse::Status::Partial => Err(Error::Field),
     }
@@ -446,10 +456,11 @@ impl Facts {
                 14 if name.eq_ignore_ascii_case(b"content-length") => {
                     // "5, 5" and two equal fields are one length (RFC 9112 §6.3).
                     for part in field.value.split(|&byte| byte == b',') {
-                        let length = decimal(crate::headers::trim_ows(part))?;
-                        if facts.length.is_some_and(|known| known != length) {
-                            return Err(Error::ContentLength);
-                        }
+                        let length = match (decimal(crate::headers::trim_ows(part)), facts.length) {
+                            (length, None) => length?,
+                            (Ok(length), Some(known)) if length == known => length,
+                            _ => return Err(Error::ContentLengths),
+                        };
                         facts.length = Some(length);
                     }
                 }

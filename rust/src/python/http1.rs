@@ -211,6 +211,9 @@ impl HTTP1Codec {
         if let Some(end) = self.end.take() {
             return Ok(Some(Bound::new(py, end)?.into_any()));
         }
+        if let Some(error) = self.error {
+            return Err(self.refuse(error));
+        }
         let size = size.max(1);
         for _ in 0..CHUNKS_PER_TURN {
             let input = self.input.bytes(py);
@@ -222,7 +225,11 @@ impl HTTP1Codec {
             };
             let (consumed, event) = match decoded {
                 Ok(decoded) => decoded,
-                Err(error) => return Err(self.refuse(error)),
+                Err(error) => {
+                    let refusal = self.refuse(error);
+                    // What has come before it goes first.
+                    return self.take_joined(py).map(Some).ok_or(refusal);
+                }
             };
             match event {
                 Event::NeedMore => {

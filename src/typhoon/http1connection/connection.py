@@ -10,19 +10,17 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from typhoon._core import HTTP1Codec, HTTP1End, HTTP1Head
 from typhoon.http1connection.decompression import CompressedBodyError, Decompressor, consume_coding
-from typhoon.http1connection.message import Message, done, lost, refusal, retrieve
+from typhoon.http1connection.message import Message, refusal
 from typhoon.http1connection.parameters import HTTP1ConnectionParameters
+from typhoon.http1connection.writing import MessageWriter, max_body_size
 from typhoon.httputil import (
-    HTTPConnection,
-    HTTPHeaders,
     HTTPInputError,
     HTTPMessageDelegate,
-    HTTPOutputError,
     RequestStartLine,
     ResponseStartLine,
 )
@@ -36,7 +34,7 @@ LINGER_SECONDS = 5.0
 """How long a client may go on sending behind the last response (nginx: `lingering_timeout` 5 s)."""
 
 
-class HTTP1Connection(HTTPConnection):
+class HTTP1Connection(MessageWriter):
     """Reads and writes the messages of one stream.
 
     Args:
@@ -47,9 +45,6 @@ class HTTP1Connection(HTTPConnection):
             `remote_ip` and `protocol`.
     """
 
-    stream: "IOStream | None"
-    """None once it has been detached."""
-
     def __init__(
         self,
         stream: "IOStream",
@@ -57,24 +52,20 @@ class HTTP1Connection(HTTPConnection):
         params: HTTP1ConnectionParameters | None = None,
         context: object = None,
     ) -> None:
-        self.stream = stream
-        self.is_client = is_client
-        self.params = params or HTTP1ConnectionParameters()
+        super().__init__(stream, is_client, params or HTTP1ConnectionParameters())
         self.context = context
-        self.no_keep_alive = self.params.no_keep_alive
-        self.max_body_size = _max_body_size(self.params, stream)
-        self._codec = new_codec(stream, is_client, self.params)
+        self.max_body_size = max_body_size(self.params, stream)
         self._body_timeout = self.params.body_timeout
         self._close_callback: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timed_out = False
-        self._in_body = False
+        self._closed_here = False
+        self._delegate_works = False
         self._expects_continue = False
         self._answered: asyncio.Future[None] | None = None
-        self._response_complete = False
-        self._held_by: Awaitable[None] | None = None
-        self._last_write: asyncio.Future[None] | None = None
-        stream.set_nodelay(True)
+        self._held_by: Coroutine[Any, Any, None] | None = None
+        if is_client:
+            # `HTTP1ServerConnection` does it once for all of its requests.
+            stream.set_nodelay(True)
 
     # Reading.
 
@@ -122,11 +113,16 @@ class HTTP1Connection(HTTPConnection):
         finally:
             self._disarm()
             self._in_body = False
+            if self._held_by is not None:
+                self._held_by.close()
+                self._held_by = None
             message.close()
-            del message
+            if self.stream is not None and self.stream.closed():
+                self._notify_closed()
+            del message  # which an exception's traceback would keep
         return False
 
-    async def _receive(self, message: "Message", start: Callable[[], HTTPMessageDelegate]) -> bool:
+    async def _receive(self, message: Message, start: Callable[[], HTTPMessageDelegate]) -> bool:
         while True:
             head = await self._next_head()
             if head is None or self.stream is None:
@@ -143,6 +139,7 @@ class HTTP1Connection(HTTPConnection):
         if not await self._receive_body(message, head):
             return False
         message.finish()
+        await self._release()
         if self.stream is None:
             return False
         keep_alive = not self.no_keep_alive and head.keep_alive
@@ -172,7 +169,7 @@ class HTTP1Connection(HTTPConnection):
 
     async def _begin(
         self,
-        message: "Message",
+        message: Message,
         receiver: HTTPMessageDelegate,
         head: HTTP1Head,
         stream: "IOStream",
@@ -194,19 +191,15 @@ class HTTP1Connection(HTTPConnection):
             message.delegate = Decompressor(
                 receiver, lambda: self.max_body_size, self.params.chunk_size
             )
-        waiting = receiver.headers_received(start_line, head.headers)
-        if waiting is not None:
-            await waiting
+        await self._wait_for(receiver.headers_received(start_line, head.headers))
 
-    async def _receive_body(self, message: "Message", head: HTTP1Head) -> bool:
+    async def _receive_body(self, message: Message, head: HTTP1Head) -> bool:
         """Give the delegate the body. False if there is nothing more to do on this connection."""
         self._in_body = True
         if head.has_body:
             self._arm(self._body_timeout)
         while True:
-            if self._held_by is not None:
-                held_by, self._held_by = self._held_by, None
-                await held_by
+            await self._release()
             event = await self._next_event()
             if self.stream is None:
                 message.finished = True
@@ -222,8 +215,7 @@ class HTTP1Connection(HTTPConnection):
                 await self._linger()
                 return False
             self._expects_continue = False
-            if (waiting := message.data_received(event)) is not None:
-                await waiting
+            await self._wait_for(message.data_received(event))
             if self.stream is None:
                 message.finished = True
                 return False
@@ -241,11 +233,18 @@ class HTTP1Connection(HTTPConnection):
                     self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
                 self._expects_continue = False
                 if not await self._read():
-                    return None if self.stream is None else codec.receive_eof()
+                    return self._end_of_input()
             elif event == b"":
                 await asyncio.sleep(0)  # a body of tiny chunks: let others have a turn
             else:
                 return event
+
+    def _end_of_input(self) -> HTTP1End | None:
+        """The end of a body that lasts until the peer closes."""
+        try:
+            return None if self.stream is None else self._codec.receive_eof()
+        except HTTPInputError:
+            raise StreamClosedError from None  # peers go in the middle of messages all the time
 
     async def _read(self) -> bool:
         """Read what has come. False if that is the end, or if the stream is not ours any more."""
@@ -254,7 +253,7 @@ class HTTP1Connection(HTTPConnection):
         try:
             data = await self.stream.read_bytes(self.params.chunk_size, partial=True)
         except StreamClosedError as error:
-            if self._timed_out or error.real_error is not None:
+            if self._closed_here or error.real_error is not None:
                 # Not an end that the peer has meant.
                 raise
             return False
@@ -285,96 +284,27 @@ class HTTP1Connection(HTTPConnection):
 
         self._held_by = wait()
 
-    # Writing.
+    async def _release(self) -> None:
+        held_by, self._held_by = self._held_by, None
+        await self._wait_for(held_by)
 
-    def write_headers(
-        self,
-        start_line: RequestStartLine | ResponseStartLine,
-        headers: HTTPHeaders,
-        chunk: bytes | None = None,
-    ) -> "asyncio.Future[None]":
-        """Write a head, and the first piece of its body with it.
+    async def _wait_for(self, awaitable: Awaitable[Any] | None) -> None:
+        """Wait for the delegate, which hears of the peer's close meanwhile."""
+        if awaitable is not None:
+            self._delegate_works = True
+            try:
+                await awaitable
+            finally:
+                self._delegate_works = False
 
-        A response without a Content-Length is written in chunks, and so is the body of a POST, PUT
-        or PATCH request.
-
-        Raises `ValueError` for control characters and malformed lengths, and `HTTPOutputError` for
-        a second head or more data than the Content-Length says. Awaiting what it returns raises
-        `StreamClosedError` if the peer has gone.
-        """
-        if self.stream is None or self.stream.closed():
-            return lost()
-        if self.is_client:
-            if not isinstance(start_line, RequestStartLine):
-                raise TypeError("a client sends requests: give a RequestStartLine")
-            if self.no_keep_alive and "Connection" not in headers:
-                headers = headers.copy()
-                headers["Connection"] = "close"
-            method, target, _ = start_line
-            return self._send(self._codec.send_request(method, target, headers, chunk))
-        if not isinstance(start_line, ResponseStartLine):
-            raise TypeError("a server sends responses: give a ResponseStartLine")
-        _, status, reason = start_line
-        return self._send(self._codec.send_response(status, reason, headers, chunk))
-
-    def write(self, chunk: bytes) -> "asyncio.Future[None]":
-        """Write a piece of the body.
-
-        `HTTPOutputError` if it is more than the Content-Length says. Awaiting what it returns
-        raises `StreamClosedError` if the peer has gone.
-        """
-        if self.stream is None or self.stream.closed():
-            return lost()
-        return self._send(self._codec.send_data(chunk))
-
-    def finish(self) -> None:
-        """The message is complete. `HTTPOutputError` if it is less than its Content-Length says."""
-        if self.stream is None or self.stream.closed():
-            return
-        try:
-            data = self._codec.send_end()
-        except HTTPOutputError:
-            self.close()
-            raise
-        self._send(data)
-        if self.is_client:
-            return
-        self._response_complete = True
+    def _response_finished(self) -> None:
+        self._close_callback = None
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
         elif self._in_body:
             # Some of the request has not come, and will not be waited for much longer.
             self._body_timeout = LINGER_SECONDS
             self._arm(LINGER_SECONDS)
-
-    def respond(self, status: int, reason: str, headers: HTTPHeaders, chunks: list[bytes]) -> None:
-        if self._in_body and self._codec.expects_head:
-            self._codec.close_after()
-        super().respond(status, reason, headers, chunks)
-
-    def drained(self) -> "asyncio.Future[None]":
-        """Done once all that has been written is on its way."""
-        if self.stream is None or self.stream.closed():
-            return lost()
-        return self._last_write or done()
-
-    def _send(self, data: bytes) -> "asyncio.Future[None]":
-        if self.stream is None:
-            return lost()
-        if not data:
-            return done()
-        try:
-            future = self.stream.write(data)
-        except StreamClosedError as error:
-            return lost(error)
-        future.add_done_callback(retrieve)
-        self._last_write = future
-        return future
-
-    async def _flushed(self) -> None:
-        future, self._last_write = self._last_write, None
-        if future is not None:
-            await future
 
     # Settings of one message.
 
@@ -386,7 +316,7 @@ class HTTP1Connection(HTTPConnection):
     def set_body_timeout(self, timeout: float) -> None:
         """Allow this message's body so many seconds to come, from now on."""
         self._body_timeout = timeout
-        if self._timer is not None:
+        if self._in_body:
             self._arm(timeout)
 
     # Ends.
@@ -396,19 +326,32 @@ class HTTP1Connection(HTTPConnection):
 
         A delegate that is still told of a message hears of it by `on_connection_close`, too.
         """
+        if self._response_complete:
+            return
         self._close_callback = callback
         if self.stream is not None:
             self.stream.set_close_callback(self._on_stream_closed)
 
     def _on_stream_closed(self) -> None:
-        callback, self._close_callback = self._close_callback, None
+        if self._in_body and not self._delegate_works:
+            # What has come before the close is read first; then that is noticed.
+            return
+        self._notify_closed()
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
-        if callback is not None and not self._response_complete:
-            callback()
+
+    def _notify_closed(self) -> None:
+        """The response will not be completed, or nobody takes it any more."""
+        callback, self._close_callback = self._close_callback, None
+        if callback is not None:
+            try:
+                callback()
+            except Exception as error:
+                app_log.error("Uncaught exception", exc_info=error)
 
     def close(self) -> None:
         """Close the stream; what has not been sent is lost."""
+        self._closed_here = True
         if self.stream is not None:
             self.stream.close()
 
@@ -422,7 +365,7 @@ class HTTP1Connection(HTTPConnection):
         stream = self.stream
         if stream is None:
             raise RuntimeError("the stream has been detached already")
-        self.stream = None
+        self.stream = None  # type: ignore[assignment]
         self._close_callback = None
         self._disarm()
         stream.set_close_callback(None)
@@ -442,6 +385,7 @@ class HTTP1Connection(HTTPConnection):
         stream.close()
 
     def _answer(self, status: int, message: str) -> None:
+        self._notify_closed()
         self._codec.answer_malformed()
         reason, headers, body = refusal(status, message)
         self.respond(status, reason, headers, [body])
@@ -478,26 +422,13 @@ class HTTP1Connection(HTTPConnection):
 
     def _expire(self) -> None:
         self._timer = None
-        self._timed_out = True
-        if self._in_body and not self._response_complete:
-            gen_log.info("Timeout reading body from %s", self.context)
-            if not self.is_client and self._codec.expects_head:
-                self._answer(408, "timeout reading the request body")
+        part = "body" if self._in_body else "head"
+        begun = self._in_body or self._codec.has_unread
+        if begun and not self._response_complete:
+            gen_log.info("Timeout reading %s from %s", part, self.context)
+            if not self.is_client and not self._codec.is_sending:
+                self._answer(408, f"Timeout reading {part}")
         self.close()
-
-
-def new_codec(stream: "IOStream", is_client: bool, params: HTTP1ConnectionParameters) -> HTTP1Codec:
-    """The native core for a connection with these settings."""
-    return HTTP1Codec(
-        is_client=is_client,
-        max_header_size=params.max_header_size,
-        max_body_size=_max_body_size(params, stream),
-    )
-
-
-def _max_body_size(params: HTTP1ConnectionParameters, stream: "IOStream") -> int:
-    limit = params.max_body_size
-    return stream.max_buffer_size if limit is None else limit
 
 
 def _give_back(codec: HTTP1Codec, stream: "IOStream") -> None:

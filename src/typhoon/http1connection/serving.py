@@ -3,8 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from typhoon.http1connection.connection import HTTP1Connection, new_codec
+from typhoon.http1connection.connection import HTTP1Connection
 from typhoon.http1connection.parameters import HTTP1ConnectionParameters
+from typhoon.http1connection.writing import new_codec
 from typhoon.httputil import HTTPServerConnectionDelegate
 from typhoon.ioloop import IOLoop
 from typhoon.log import gen_log
@@ -40,6 +41,7 @@ class HTTP1ServerConnection:
         """
         if self._serving is not None:
             raise RuntimeError("the connection is being served already")
+        self.stream.set_nodelay(True)
         loop = IOLoop.current().asyncio_loop
         self._serving = loop.create_task(self._serve(delegate))
 

@@ -172,6 +172,11 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     # Ends.
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client cannot be reached any more."""
+        return self.transport is None
+
     def close(self) -> None:
         """Close once all that has been written is on its way."""
         if self.transport is not None:
@@ -228,7 +233,10 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     def _reject(self, status: int, message: str, can_answer: bool) -> None:
         """The client broke the rules, a limit or a deadline."""
-        gen_log.info("Malformed HTTP message from %s: %s", self.context, message)
+        if status == 408:
+            gen_log.info("%s from %s", message, self.context)
+        else:
+            gen_log.info("Malformed HTTP message from %s: %s", self.context, message)
         if can_answer:
             self._answer(status, message)
         else:

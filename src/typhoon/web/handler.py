@@ -208,7 +208,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         self.on_finish()
 
     def _client_has_gone(self) -> bool:
-        return getattr(self.request.connection, "transport", self) is None
+        return getattr(self.request.connection, "is_closed", False)
 
     def _handle_request_exception(self, error: BaseException) -> None:
         if isinstance(error, Finish):

@@ -38,9 +38,13 @@ impl ServerConnection {
                     None => input.len(),
                 };
                 match this.decoder.decode(&input[position..end]) {
-                    // Framing goes on behind that.
-                    Ok((consumed, Event::NeedMore)) if end < input.len() => {
+                    // Of the data behind this framing it gets no more than that, either.
+                    Ok((consumed @ 1.., Event::NeedMore)) if end < input.len() => {
                         position += consumed;
+                        continue;
+                    }
+                    // A head or trailers, which are looked at whole.
+                    Ok((_, Event::NeedMore)) if end < input.len() => {
                         this.decoder.decode(&input[position..])
                     }
                     decoded => decoded,

@@ -193,8 +193,8 @@ impl ServerConnection {
         };
         match phase {
             Phase::Idle => slf.call_method0("_close_idle").map(drop)?,
-            Phase::Head => Self::reject(slf, 408, "timeout reading the request head")?,
-            Phase::Body => Self::reject(slf, 408, "timeout reading the request body")?,
+            Phase::Head => Self::reject(slf, 408, "Timeout reading head")?,
+            Phase::Body => Self::reject(slf, 408, "Timeout reading body")?,
             Phase::Handler => {}
             Phase::HalfClosed | Phase::Linger => slf.call_method0("abort").map(drop)?,
         }
