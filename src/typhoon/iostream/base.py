@@ -4,13 +4,12 @@ import asyncio
 import errno
 import re
 import sys
-import weakref
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final
 
-from typhoon.ioloop import IOLoop
+from typhoon.iostream.descriptor import READ_CHUNK_SIZE, Descriptor, Shared
 from typhoon.iostream.errors import (
     StreamBufferFullError,
     StreamClosedError,
@@ -28,7 +27,6 @@ from typhoon.iostream.writebuffer import WriteBuffer
 from typhoon.log import gen_log
 
 MAX_BUFFER_SIZE: Final = 100 * 1024 * 1024
-READ_CHUNK_SIZE: Final = 64 * 1024
 
 DIRECT_SIZE: Final = 16 * 1024
 """Reads of this many bytes get what the system gives, without a copy in between."""
@@ -47,28 +45,7 @@ ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType 
 _NO_BYTES: Final = ReadBytes(0, False)
 
 
-class _Shared:
-    """What the streams of one loop have in common; a loop runs in one thread."""
-
-    __slots__ = ("space", "written")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.space = memoryview(bytearray(READ_CHUNK_SIZE))
-        """Where bytes are received before their stream keeps them: a stream that waits has none."""
-        self.written: asyncio.Future[None] = loop.create_future()
-        """What each write gets that is sent at once."""
-        self.written.set_result(None)
-
-    def space_of(self, size: int) -> memoryview:
-        if size > len(self.space):
-            self.space = memoryview(bytearray(size))
-        return self.space if size == len(self.space) else self.space[:size]
-
-
-_shared: "weakref.WeakKeyDictionary[IOLoop, _Shared]" = weakref.WeakKeyDictionary()
-
-
-class BaseIOStream:
+class BaseIOStream(Descriptor):
     """Reads from and writes to a descriptor without blocking; the base of the other streams.
 
     One read at a time may be pending, and any number of writes. Reads return futures that resolve
@@ -99,22 +76,16 @@ class BaseIOStream:
         read_chunk_size: int | None = None,
         max_write_buffer_size: int | None = None,
     ) -> None:
-        self.io_loop = IOLoop.current()
+        super().__init__()
         self.max_buffer_size = max_buffer_size or MAX_BUFFER_SIZE
         # Half of the buffer at the most, so that the other half can be read meanwhile.
         self.read_chunk_size = min(read_chunk_size or READ_CHUNK_SIZE, self.max_buffer_size // 2)
         self.max_write_buffer_size = max_write_buffer_size
         self.error: BaseException | None = None
-        self._loop = self.io_loop.asyncio_loop
         self._ready = True  # False while bytes can go neither way, as it connects
-        self._closed = False
         self._close_callback: Callable[[], Any] | None = None
-        self._fd_read = -1  # the descriptor that the loop watches for reading, for writing
-        self._fd_write = -1
 
-        shared = _shared.get(self.io_loop)
-        if shared is None:
-            shared = _shared[self.io_loop] = _Shared(self._loop)
+        shared = Shared.of(self.io_loop)
         self._space = shared.space_of(self.read_chunk_size)
         self._read_buffer = bytearray()
         self._last_bytes = _NO_BYTES
@@ -128,39 +99,11 @@ class BaseIOStream:
         self._write_futures: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._written = shared.written
 
-    # The descriptor
-
-    def fileno(self) -> int:
-        """The descriptor's number, for the event loop."""
-        raise NotImplementedError
-
-    def close_fd(self) -> None:
-        """Close the descriptor; called once, by `close`."""
-        raise NotImplementedError
-
-    def write_to_fd(self, data: bytes | memoryview) -> int:
-        """Write as much of `data` as the descriptor takes, and return how much that was.
-
-        Raises `BlockingIOError` if it takes nothing now. `data` is not kept.
-        """
-        raise NotImplementedError
-
-    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
-        """Read at most ``len(buf)`` bytes into `buf`.
-
-        Returns their number, 0 at the end of the stream, or None if nothing is there now.
-        """
-        raise NotImplementedError
-
     def _receive(self, size: int) -> bytes | None:
         """Bytes from the descriptor, at most `size`; otherwise as `read_from_fd`."""
         space = self._space[:size]
         count = self.read_from_fd(space)
         return None if count is None else bytes(space[:count])
-
-    def get_fd_error(self) -> Exception | None:
-        """An error that the descriptor has, if it can be asked."""
-        return None
 
     # Reading
 
@@ -546,28 +489,6 @@ class BaseIOStream:
         else:
             self._watch_idle()
 
-    # What the loop watches
-
-    def _watch_read(self) -> None:
-        if self._fd_read < 0 and not self._closed:
-            self._fd_read = self.fileno()
-            self.io_loop.selector_loop.add_reader(self._fd_read, self._on_readable)
-
-    def _watch_write(self) -> None:
-        if self._fd_write < 0 and not self._closed:
-            self._fd_write = self.fileno()
-            self.io_loop.selector_loop.add_writer(self._fd_write, self._on_writable)
-
-    def _unwatch_read(self) -> None:
-        if self._fd_read >= 0:
-            self.io_loop.selector_loop.remove_reader(self._fd_read)
-            self._fd_read = -1
-
-    def _unwatch_write(self) -> None:
-        if self._fd_write >= 0:
-            self.io_loop.selector_loop.remove_writer(self._fd_write)
-            self._fd_write = -1
-
     # Closing
 
     def set_close_callback(self, callback: Callable[[], Any] | None) -> None:
@@ -608,9 +529,6 @@ class BaseIOStream:
     def closed(self) -> bool:
         """Whether the stream is closed."""
         return self._closed
-
-    def set_nodelay(self, value: bool) -> None:
-        """Whether small writes are sent at once (TCP_NODELAY); nothing for streams without TCP."""
 
     def _fail_pending(self) -> None:
         """Let everything that waits know that the stream is closed."""
