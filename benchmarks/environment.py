@@ -13,7 +13,10 @@ VENV = HERE / ".venv"
 PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = HERE / "requirements.txt"
 STAMP = VENV / "installed.json"
-ADDED_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian keeps nginx, off a user's PATH
+# Where Debian keeps nginx, and rustup the compiler: off some users' PATH.
+ADDED_PATH = os.pathsep.join(
+    ["/usr/local/sbin", "/usr/sbin", "/sbin", str(Path.home() / ".cargo" / "bin")]
+)
 
 VERSIONS = """
 import importlib.metadata, json
@@ -56,7 +59,7 @@ def _install(requirements: list[str]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The version of everything measured: Python distributions, Typhoon's checkout, nginx, wrk."""
+    """The version of all that takes part: Python distributions, the checkout, nginx, wrk, rustc."""
     found: dict[str, str] = json.loads(_output(str(PYTHON), "-c", VERSIONS))
     checkout = f"import sys; sys.path.insert(0, {str(HERE.parent / 'src')!r})"
     show = f"{checkout}; import typhoon; print(typhoon.version)"
@@ -64,6 +67,7 @@ def versions() -> dict[str, str]:
     found["typhoon"] = f"{_output(str(PYTHON), '-c', show)} ({commit or 'no commit'})"
     found["nginx"] = _output("nginx", "-v").rpartition("/")[2]
     found["wrk"] = _output("wrk", "-v").partition(" [")[0].removeprefix("wrk ")
+    found["rustc"] = _output("rustc", "--version").removeprefix("rustc ").partition(" ")[0]
     return found
 
 

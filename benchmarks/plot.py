@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from html import escape
 
-from report import SUBJECT, Report
+from report import Report
 from servers import Server
+from toolkit_report import SUBJECT
 from workloads import Workload
 
 WIDTH = 960

@@ -8,9 +8,10 @@ from typing import Any
 
 from load import Measurement
 from servers import Server
+from tables import emphasised, plain, table, verdict
+from toolkit_report import SUBJECT, ToolkitReport
 from workloads import Workload
 
-SUBJECT = "typhoon"
 ANCESTOR = "tornado"
 LIMIT = "nginx"
 
@@ -89,6 +90,7 @@ class Report:
     rounds: int
     seconds: float
     idle_connections: int
+    toolkit: ToolkitReport
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
 
@@ -144,7 +146,8 @@ class Report:
 
     def ratio_lines(self) -> str:
         """The comparison as plain text, for the terminal."""
-        return "\n".join("  ".join(map(str.ljust, row, RATIO_WIDTHS)) for row in self._ratio_rows())
+        parts = [plain(self._ratio_rows(), RATIO_WIDTHS), self.toolkit.lines()]
+        return "\n".join(filter(None, parts))
 
     def as_json(self) -> str:
         document = {
@@ -177,25 +180,34 @@ class Report:
                 }
                 for ratio in self.ratios()
             ],
+            "toolkit": self.toolkit.as_json(),
         }
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     def as_markdown(self) -> str:
         sections = [
             "# Benchmark results",
-            "Requests a second, the median over the rounds; more is better. "
+            "More is better, but for memory and CPU time. Figures are medians over the rounds. "
             "How it is measured: [README.md](README.md).",
-            "![Requests a second of each server under each workload](results.svg)",
-            self._overview(),
-            "## Typhoon against the others",
-            self._ratio_table(),
-            "## Memory",
-            self._memory_table(),
-            *(part for workload in self.workloads for part in self._details(workload)),
+            *(self._web_sections() if self.workloads else []),
+            *self.toolkit.sections(),
             "## Where and how",
             self._facts(),
         ]
         return "\n\n".join(sections) + "\n"
+
+    def _web_sections(self) -> list[str]:
+        return [
+            "## Servers",
+            "Requests a second.",
+            "![Requests a second of each server under each workload](results.svg)",
+            self._overview(),
+            "### Typhoon against the others",
+            self._ratio_table(),
+            "### Memory",
+            self._memory_table(),
+            *(part for workload in self.workloads for part in self._details(workload)),
+        ]
 
     def _overview(self) -> str:
         rows = []
@@ -203,25 +215,25 @@ class Report:
             cells = [self.cell(workload, server) for workload in self.workloads]
             texts = ["—" if cell.rate is None else f"{cell.rate:,.0f}" for cell in cells]
             rows.append([_emphasised(server), *texts])
-        return _table(["server", *(workload.name for workload in self.workloads)], rows)
+        return table(["server", *(workload.name for workload in self.workloads)], rows)
 
     def _ratio_rows(self) -> list[list[str]]:
         rows = [
-            [ratio.workload, ratio.against, f"{ratio.value:.2f}", ratio.bar, _verdict(ratio.passed)]
+            [ratio.workload, ratio.against, f"{ratio.value:.2f}", ratio.bar, verdict(ratio.passed)]
             for ratio in self.ratios()
         ]
         idle = self.memory[SUBJECT].per_idle_connection if SUBJECT in self.memory else None
         if idle is not None:
-            verdict = _verdict(idle < IDLE_BYTES_BELOW)
+            outcome = verdict(idle < IDLE_BYTES_BELOW)
             bar = f"< {IDLE_BYTES_BELOW:,}"
-            rows.append(["idle memory", "bytes a connection", f"{idle:,.0f}", bar, verdict])
+            rows.append(["idle memory", "bytes a connection", f"{idle:,.0f}", bar, outcome])
         return rows
 
     def _ratio_table(self) -> str:
         rows = self._ratio_rows()
         if not rows:
             return "Typhoon was not measured."
-        return _table(["workload", "against", "figure", "bar", "verdict"], rows)
+        return table(["workload", "against", "figure", "bar", "verdict"], rows)
 
     def _memory_table(self) -> str:
         rows = []
@@ -238,10 +250,10 @@ class Report:
             f"bytes an idle connection ({count})",
             "note",
         ]
-        return _table(header, rows)
+        return table(header, rows)
 
     def _details(self, workload: Workload) -> Iterable[str]:
-        yield f"## {workload.title} (`{workload.name}`)"
+        yield f"### {workload.title} (`{workload.name}`)"
         yield f"`{workload.method} {workload.path}` over {workload.connections} connections"
         ranking = self.ranking(workload)
         rows = []
@@ -251,10 +263,19 @@ class Report:
             share = f"{100 * rate / ranking[0][1]:.0f} %"
             p99 = f"{figures['p99_ms']:,.2f}"
             errors = f"{figures['errors']:,}"
-            rows.append([_emphasised(server), f"{rate:,.0f}", spread, share, p99, errors])
+            rows.append(
+                [
+                    _emphasised(server),
+                    f"{rate:,.0f}",
+                    spread,
+                    share,
+                    p99,
+                    errors,
+                ]
+            )
         header = ["server", "median", "min to max", "of the fastest", "p99, ms", "errors"]
         if rows:
-            yield _table(header, rows)
+            yield table(header, rows)
         absent = [
             f"- {server.name}: {self.cell(workload, server).problem or 'not measured'}"
             for server in self.servers
@@ -266,7 +287,8 @@ class Report:
     def _facts(self) -> str:
         lines = [f"- {name}: {value}" for name, value in self.machine.items()]
         lines.append(f"- {self.rounds} rounds of {self.seconds:g} s for each pair, interleaved")
-        names = sorted({"nginx", "wrk", *(p for server in self.servers for p in server.packages)})
+        packages = {name for server in self.servers for name in server.packages}
+        names = sorted({"nginx", "wrk", "rustc", *packages, *self.toolkit.packages()})
         found = [f"{name} {self.versions.get(name) or 'missing'}" for name in names]
         return "\n".join([*lines, f"- versions: {', '.join(found)}"])
 
@@ -279,15 +301,5 @@ def _ratio(
     return Ratio(workload.name, against, value, bar, passed)
 
 
-def _verdict(passed: bool | None) -> str:
-    return "" if passed is None else "pass" if passed else "FAIL"
-
-
 def _emphasised(server: Server) -> str:
-    return f"**{server.name}**" if server.name == SUBJECT else server.name
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; figures stand to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return emphasised(server.name, server.name == SUBJECT)

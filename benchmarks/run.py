@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import environment
+import toolkit
 from load import LoadError, Wrk, allow_open_files, bytes_per_idle_connection
 from plot import draw
 from report import Report
-from servers import SERVERS, Process, Server, ServerError, choose
+from servers import SERVERS, Process, Server, ServerError
+from toolkit_report import ToolkitReport
+from toolkit_run import ToolkitBench
 from workloads import Workload, make_files, make_workloads
 
 HERE = Path(__file__).parent
@@ -135,12 +138,24 @@ def say(line: str) -> None:
 
 
 def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
+    """The options; `only` and `workloads` become lists of names, each of which exists."""
+    peers = sorted({*(server.name for server in SERVERS), *toolkit.LIBRARIES})
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds over all pairs (5)")
     parser.add_argument("--seconds", type=int, help="length of one measurement (3)")
     parser.add_argument("--idle", type=int, help="idle connections, for memory (10000); 0: none")
-    parser.add_argument("--only", default="", help="servers, by the beginnings of their names: a,b")
-    parser.add_argument("--workloads", default="", help=f"some of them: {','.join(workload_names)}")
+    parser.add_argument(
+        "--only",
+        type=_names,
+        default=[],
+        help=f"some servers and libraries, by the beginnings of their names: {', '.join(peers)}",
+    )
+    parser.add_argument(
+        "--workloads",
+        type=_names,
+        default=[],
+        help=f"some of them: {','.join([*workload_names, *toolkit.FAMILIES])}",
+    )
     parser.add_argument("--quick", action="store_true", help="one short round, to try it out")
     options = parser.parse_args()
     for name, value in (QUICK if options.quick else FULL).items():
@@ -148,18 +163,28 @@ def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
             setattr(options, name, value)
     if options.rounds < 1 or options.seconds < 1 or options.idle < 0:
         parser.error("--rounds and --seconds are at least 1, --idle at least 0")
-    unknown = set(filter(None, options.workloads.split(","))) - set(workload_names)
+    known = {*workload_names, *toolkit.FAMILIES, *(task.name for task in toolkit.TASKS)}
+    if unknown := sorted(set(options.workloads) - known):
+        parser.error(f"no such workload: {', '.join(unknown)}")
+    unknown = [one for one in options.only if not any(name.startswith(one) for name in peers)]
     if unknown:
-        parser.error(f"no such workload: {', '.join(sorted(unknown))}")
+        parser.error(f"no such server or library: {', '.join(unknown)}")
     return options
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def write(report: Report, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
+    names = ["results.md", "results.json"]
     (folder / "results.json").write_text(report.as_json(), encoding="utf-8")
     (folder / "results.md").write_text(report.as_markdown(), encoding="utf-8")
-    (folder / "results.svg").write_text(draw(report), encoding="utf-8")
-    say(f"Wrote results.md, results.json and results.svg to {folder}")
+    if report.workloads:
+        names.append("results.svg")
+        (folder / "results.svg").write_text(draw(report), encoding="utf-8")
+    say(f"Wrote {', '.join(names)} to {folder}")
 
 
 def main() -> None:
@@ -170,9 +195,12 @@ def main() -> None:
         files.mkdir()
         workloads = make_workloads(make_files(files))
         options = parse_arguments([workload.name for workload in workloads])
-        servers = choose([name for name in options.only.split(",") if name])
-        some = options.workloads.split(",") if options.workloads else None
-        workloads = [w for w in workloads if some is None or w.name in some]
+        some = options.workloads
+        workloads = [w for w in workloads if not some or w.name in some]
+        servers = [server for server in SERVERS if _is_chosen(server.name, options.only)]
+        if not (workloads and servers):
+            workloads, servers = [], []  # the toolkit alone
+        libraries = [name for name in toolkit.LIBRARIES if _is_chosen(name, options.only)]
 
         failed = environment.prepare()
         missing = {f"{name} could not be installed": reason for name, reason in failed.items()}
@@ -186,16 +214,33 @@ def main() -> None:
             rounds=options.rounds,
             seconds=options.seconds,
             idle_connections=options.idle,
+            toolkit=ToolkitReport(toolkit.choose(some), libraries),
         )
         bench = Bench(report, Wrk(client_cpu, scratch), server_cpu, scratch, files)
         if options.idle:
             bench.measure_idle_memory()
-        bench.measure_speed()
+        if servers:
+            bench.measure_speed()
+        ToolkitBench(
+            report.toolkit,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            python=environment.PYTHON,
+            server_cpu=server_cpu,
+            client_cpu=client_cpu,
+            scratch=scratch,
+            say=say,
+        ).measure()
 
         # A partial or short run never takes the place of the full one's figures.
-        full = not options.quick and some is None and servers == SERVERS
+        full = not (options.quick or options.workloads or options.only)
         write(report, HERE if full else PARTIAL)
         print(report.ratio_lines())
+
+
+def _is_chosen(name: str, beginnings: Sequence[str]) -> bool:
+    """Whether a name begins with one of those given; all do when none is given."""
+    return not beginnings or name.startswith(tuple(beginnings))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +91,7 @@ class Process:
     def __init__(self, server: Server, python: Path, cpu: int, scratch: Path, files: Path) -> None:
         self.server = server
         self.port = _free_port()
-        self._log_path = scratch / f"{server.packages[0] if server.packages else 'nginx'}.log"
+        self._log_path = scratch / f"{server.name.replace(' ', '-')}.log"
         places = {
             "{port}": str(self.port),
             "{files}": str(files),
@@ -103,19 +102,11 @@ class Process:
             _write_nginx_conf(scratch / "nginx.conf", self.port, files)
         arguments = [places.get(argument, argument) for argument in server.command]
         command = [str(python), *arguments] if server.is_python else arguments
-        environment = {
-            **os.environ,
-            "PORT": str(self.port),
-            "FILES": str(files),
-            # Typhoon runs from the checkout, everything else from the environment of its own.
-            "PYTHONPATH": str(HERE.parent / "src"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 ["taskset", "--cpu-list", str(cpu), *command],
                 cwd=APPS,
-                env=environment,
+                env=environment_of(PORT=str(self.port), FILES=str(files)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -139,9 +130,26 @@ class Process:
 
     def why_dead(self) -> str:
         """The last line of its log that speaks of an error, or else the last one."""
-        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        lines = self.output.strip().splitlines()
         errors = [line for line in lines if "rror" in line]
         return (errors or lines or ["no output"])[-1].strip()[:200]
+
+    @property
+    def output(self) -> str:
+        """All that it has printed so far."""
+        return self._log_path.read_text(errors="replace")
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the server's processes so far, added up."""
+        ticks = 0
+        for pid in _tree(self._process.pid):
+            try:
+                # The name, in parentheses, may hold spaces; the times are fields 14 and 15.
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self) -> int:
         """The resident sets of the server's processes, added up."""
@@ -180,16 +188,15 @@ class Process:
         raise ServerError(f"did not listen within {START_LIMIT:.0f} s: {self.why_dead()}")
 
 
-def choose(names: Sequence[str]) -> list[Server]:
-    """The servers whose names begin with one of `names` (all of them for none)."""
-    if not names:
-        return SERVERS
-    chosen = [server for server in SERVERS if any(server.name.startswith(name) for name in names)]
-    unknown = [n for n in names if not any(server.name.startswith(n) for server in SERVERS)]
-    if unknown:
-        known = ", ".join(server.name for server in SERVERS)
-        raise SystemExit(f"No such server: {', '.join(unknown)}. There are: {known}")
-    return chosen
+def environment_of(**more: str) -> dict[str, str]:
+    """The environment variables of a program under test."""
+    return {
+        **os.environ,
+        **more,
+        # Typhoon runs from the checkout, everything else from the environment of its own.
+        "PYTHONPATH": str(HERE.parent / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _free_port() -> int:
