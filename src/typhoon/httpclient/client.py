@@ -121,8 +121,13 @@ class AsyncHTTPClient(Configurable):
                 "fetch() takes no more arguments with an HTTPRequest: set its attributes"
             )
         future: Future[HTTPResponse] = self.io_loop.asyncio_loop.create_future()
+        unanswered: Future[HTTPResponse] | None = future
 
         def answer(response: HTTPResponse) -> None:
+            nonlocal unanswered
+            future, unanswered = unanswered, None  # whose error's traceback may refer to this
+            if future is None:
+                raise RuntimeError("fetch_impl called its callback twice")
             if isinstance(response.error, asyncio.CancelledError):
                 future.cancel()  # the client was closed
             elif response.error is None or (response._is_status_error and not raise_error):

@@ -1,20 +1,23 @@
 """`SimpleAsyncHTTPClient`: which requests run, over which connections, and for how long."""
 
 import asyncio
-import collections
 import functools
 import socket
 import time
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
 from typhoon.http1connection import HTTP1Connection, HTTP1ConnectionParameters
-from typhoon.httpclient.client import AsyncHTTPClient
+from typhoon.httpclient.errors import HTTPClientError
+from typhoon.httpclient.queueing import (
+    QueueingHTTPClient,
+    ResponseCallback,
+    Ticket,
+    no_response,
+)
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 from typhoon.iostream import IOStream, StreamClosedError
-from typhoon.log import app_log, gen_log
 from typhoon.netutil import OverrideResolver, Resolver, is_valid_ip
 from typhoon.simple_httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from typhoon.simple_httpclient.exchange import Exchange
@@ -25,19 +28,13 @@ from typhoon.simple_httpclient.target import Target, parse_target
 from typhoon.simple_httpclient.tls import context_for
 from typhoon.tcpclient import TCPClient
 
-ResponseCallback = Callable[[HTTPResponse], None]
 
-
-class SimpleAsyncHTTPClient(AsyncHTTPClient):
+class SimpleAsyncHTTPClient(QueueingHTTPClient):
     """An HTTP/1.1 client on Typhoon's own streams.
 
     Each request has a connection of its own.
 
     Attributes:
-        max_clients: How many requests may run at once.
-        queue: The requests that wait for others to end.
-        active: The requests that run.
-        waiting: The requests in the queue, with what ends their wait.
         max_buffer_size: Bytes that a connection may hold unread.
         max_header_size: Bytes that the head of a response may have; None for the default.
         max_body_size: Bytes that the body of a response may have, decompressed.
@@ -46,10 +43,6 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         tcp_client: What makes the connections.
     """
 
-    max_clients: int
-    queue: collections.deque[tuple[object, HTTPRequest, ResponseCallback]]
-    active: dict[object, tuple[HTTPRequest, ResponseCallback]]
-    waiting: dict[object, tuple[HTTPRequest, ResponseCallback, object, float]]
     max_buffer_size: int
     max_header_size: int | None
     max_body_size: int | None
@@ -80,11 +73,7 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
             max_body_size: Bytes that the body of a response may have, decompressed, also when it
                 is streamed; `max_buffer_size` by default.
         """
-        super().initialize(defaults=defaults)
-        self.max_clients = max_clients
-        self.queue = collections.deque()
-        self.active = {}
-        self.waiting = {}
+        super().initialize(max_clients=max_clients, defaults=defaults)
         self.max_buffer_size = max_buffer_size
         self.max_header_size = max_header_size
         self.max_body_size = max_buffer_size if max_body_size is None else max_body_size
@@ -103,72 +92,49 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         if not self.io_loop.asyncio_loop.is_closed():
             for task in self._tasks:
                 task.cancel()
-            for request, callback, timeout, _ in list(self.waiting.values()):
-                if timeout is not None:
-                    self.io_loop.remove_timeout(timeout)
-                _answer(callback, _no_response(request, asyncio.CancelledError()))
-        self.queue.clear()
-        self.waiting.clear()
         if self.own_resolver:
             self.resolver.close()
         self.tcp_client.close()
 
-    # The queue
+    # Requests
 
-    def fetch_impl(self, request: HTTPRequest, callback: ResponseCallback) -> None:
-        """Send `request` as soon as there is room, and call `callback` with the response."""
-        key = object()
-        if len(self.active) < self.max_clients:
-            self._begin(key, request, callback, time.monotonic())
-            return
-        self.queue.append((key, request, callback))
-        limits = [limit for limit in (request.connect_timeout, request.request_timeout) if limit]
-        timeout = self.io_loop.call_later(min(limits), self._expire, key) if limits else None
-        self.waiting[key] = (request, callback, timeout, time.monotonic())
-        gen_log.debug(
-            "max_clients limit reached, request queued. %d active, %d queued requests.",
-            len(self.active),
-            len(self.queue),
-        )
-
-    def _expire(self, key: object) -> None:
-        """End the wait of a request in the queue."""
-        request, callback, _, _ = self.waiting.pop(key)
-        self.queue.remove((key, request, callback))
-        _answer(callback, _no_response(request, HTTPTimeoutError("Timeout in request queue")))
+    def _queue_timeout(self) -> HTTPClientError:
+        return HTTPTimeoutError("Timeout in request queue")
 
     def _begin(
-        self, key: object, request: HTTPRequest, callback: ResponseCallback, enqueued: float
+        self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
-        self.active[key] = (request, callback)
-        queued = time.monotonic() - enqueued
-        task = self.io_loop.asyncio_loop.create_task(self._follow(request, queued))
+        task = self.io_loop.asyncio_loop.create_task(
+            self._follow(request, queued), context=ticket.context
+        )
         self._tasks.add(task)
         # Also called for a task that is cancelled before its first step.
-        task.add_done_callback(functools.partial(self._finished, key, time.time(), queued))
+        task.add_done_callback(
+            functools.partial(self._finished, ticket, request, callback, time.time(), queued)
+        )
 
     def _finished(
-        self, key: object, start_time: float, queued: float, task: "asyncio.Task[HTTPResponse]"
+        self,
+        ticket: Ticket,
+        request: HTTPRequest,
+        callback: ResponseCallback,
+        start_time: float,
+        queued: float,
+        task: "asyncio.Task[HTTPResponse]",
     ) -> None:
         """Make room for the next request, and answer this one, whatever has come of it."""
         self._tasks.discard(task)
-        request, callback = self.active.pop(key)
-        self._begin_queued()
+        self._end(ticket)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is None:
             response = task.result()
         else:
-            seconds = time.time() - start_time
-            response = _no_response(request, error, start_time, seconds, queued)
-        _answer(callback, response)
-
-    def _begin_queued(self) -> None:
-        while self.queue and len(self.active) < self.max_clients and not self._closed:
-            key, request, callback = self.queue.popleft()
-            _, _, timeout, enqueued = self.waiting.pop(key)
-            if timeout is not None:
-                self.io_loop.remove_timeout(timeout)
-            self._begin(key, request, callback, enqueued)
+            request_time = time.time() - start_time
+            response = no_response(request, error, start_time, request_time, queued)
+        try:
+            self._answer(callback, response)
+        finally:
+            del response, error  # whose traceback may refer to this frame
 
     # One request
 
@@ -259,28 +225,3 @@ class SimpleAsyncHTTPClient(AsyncHTTPClient):
         progress.enter(f"while waiting for the response from {place}", after)
         stream.set_nodelay(True)
         return stream
-
-
-def _no_response(
-    request: HTTPRequest,
-    error: BaseException,
-    start_time: float | None = None,
-    request_time: float | None = None,
-    queued: float = 0.0,
-) -> HTTPResponse:
-    """What stands for the response where there is none."""
-    return HTTPResponse(
-        request,
-        599,
-        error=error,
-        start_time=start_time,
-        request_time=request_time,
-        time_info={"queue": queued},
-    )
-
-
-def _answer(callback: ResponseCallback, response: HTTPResponse) -> None:
-    try:
-        callback(response)
-    except Exception:
-        app_log.error("Exception in callback %r", callback, exc_info=True)

@@ -1,17 +1,12 @@
 """The headers of a request: the application's, and those that it needs beside them."""
 
 import base64
-import re
-from typing import Final
 
 import typhoon
+from typhoon.httpclient.methods import METHODS_WITH_BODY, check_method
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httputil import HTTPHeaders, encode_username_password
 from typhoon.simple_httpclient.target import Target
-
-_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
-_METHODS_WITH_BODY: Final = {"POST", "PUT", "PATCH"}
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
@@ -21,7 +16,7 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
         ValueError: The request contradicts itself.
         KeyError: The method is unknown.
     """
-    _check_method(request)
+    check_method(request)
     headers = request.headers.copy()
     headers.setdefault("Connection", "close")
     headers.setdefault("Host", target.authority)
@@ -34,7 +29,7 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
     if request.body is not None:
         headers["Content-Length"] = str(len(request.body))
-    elif request.body_producer is None and request.method in _METHODS_WITH_BODY and not has_length:
+    elif request.body_producer is None and request.method in METHODS_WITH_BODY and not has_length:
         headers["Content-Length"] = "0"
     has_body = request.body is not None or request.body_producer is not None
     if request.method == "POST" and has_body and "Content-Type" not in headers:
@@ -44,24 +39,6 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     if request.expect_100_continue and has_body:
         headers["Expect"] = "100-continue"
     return headers
-
-
-def _check_method(request: HTTPRequest) -> None:
-    method = request.method
-    if _TOKEN.fullmatch(method) is None:
-        raise ValueError(f"{method!r} is no HTTP method")
-    if request.body is not None and request.body_producer is not None:
-        raise ValueError("a request has a body or a body_producer, not both")
-    if request.allow_nonstandard_methods:
-        return
-    if method not in _METHODS:
-        raise KeyError(f"unknown method {method}: pass allow_nonstandard_methods=True to send it")
-    has_body = request.body is not None or request.body_producer is not None
-    if has_body != (method in _METHODS_WITH_BODY):
-        raise ValueError(
-            f"Body must {'be' if has_body else 'not be'} None for method {method} "
-            "(unless allow_nonstandard_methods is true)"
-        )
 
 
 def _credentials(request: HTTPRequest, target: Target) -> str | None:
