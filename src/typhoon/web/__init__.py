@@ -17,6 +17,7 @@ Hello, world:
 """
 
 from typhoon.httputil import HTTPServerRequest
+from typhoon.legacy.asynchronous import asynchronous
 from typhoon.routing import URLSpec
 from typhoon.web.application import Application
 from typhoon.web.decorators import addslash, removeslash, stream_request_body
@@ -42,6 +43,7 @@ __all__ = [
     "StaticFileHandler",
     "URLSpec",
     "addslash",
+    "asynchronous",
     "removeslash",
     "stream_request_body",
     "url",
