@@ -7,6 +7,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from typhoon.netutil import (
     bind_unix_socket,
     is_valid_ip,
     ssl_options_to_context,
+    ssl_wrap_socket,
 )
 
 
@@ -292,6 +294,24 @@ def test_a_dictionary_of_ssl_options_makes_a_context(certificate: dict[str, str]
     client = ssl_options_to_context({"ca_certs": certificate["ca_certs"]}, server_side=False)
     assert client.check_hostname
     assert handshake(server, client) == "TLSv1.3"
+
+
+def test_sockets_are_wrapped(certificate: dict[str, str]) -> None:
+    pair = {key: certificate[key] for key in ("certfile", "keyfile")}
+    near, far = socket.socketpair()
+    later: dict[str, Any] = {"do_handshake_on_connect": False}
+    with (
+        ssl_wrap_socket(near, pair, server_side=True, **later) as server,
+        ssl_wrap_socket(
+            far, {"ca_certs": certificate["ca_certs"]}, "localhost", server_side=False, **later
+        ) as client,
+        futures.ThreadPoolExecutor(1) as pool,
+    ):
+        assert near.fileno() == far.fileno() == -1
+        handshaken = pool.submit(server.do_handshake)
+        client.do_handshake()
+        handshaken.result(20)
+        assert client.version() == "TLSv1.3"
 
 
 def test_a_client_that_verifies_nothing(certificate: dict[str, str]) -> None:
