@@ -82,10 +82,12 @@ class CaresResolver(Resolver):
         finally:
             self._queries -= 1
         if error is not None:
+            reason = pycares.errno.strerror(error)
+            reason = reason.decode() if isinstance(reason, bytes) else reason
             missing = error in (pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA)
             raise socket.gaierror(
                 socket.EAI_NONAME if missing else socket.EAI_FAIL,
-                f"cannot resolve {host!r}: {pycares.errno.strerror(error)}",
+                f"cannot resolve {host!r}: {reason}",
             )
         return [(node.family, (node.addr[0].decode(), *node.addr[1:])) for node in result.nodes]
 
