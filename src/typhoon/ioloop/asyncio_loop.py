@@ -143,11 +143,6 @@ class BaseAsyncIOLoop(IOLoop):
 
     # Time
 
-    def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> object:
-        return self.call_later(when - self.time(), callback, *args, **kwargs)
-
     def call_later(
         self, delay: float, callback: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> object:
