@@ -2,8 +2,8 @@
 //!
 //! Items are kept here, unless a subclass replaces the methods `_init`, `_put` and `_get` to have a
 //! container of its own. Getters and putters that have to wait stand in a line of futures each, at
-//! most one of which is not empty. One that has given up (it has timed out, or was cancelled) is dropped as it
-//! comes to an end of its line, so that polling with a timeout leaves nothing behind.
+//! most one of which is not empty. One that has given up (it has timed out, or was cancelled) is
+//! dropped as it comes to an end of its line, so that polling with a timeout leaves nothing behind.
 //!
 //! No borrow is held while Python code may run: a finalizer may use the same queue.
 
@@ -141,7 +141,8 @@ impl QueueBase {
             }
             let future = new_future(py)?;
             set_result(&future, &py.None().into_bound(py))?;
-            slf.borrow_mut().done = DoneFuture::new(&future, event_loop);
+            let done = DoneFuture::new(&future, event_loop);
+            drop(std::mem::replace(&mut slf.borrow_mut().done, done));
             return Ok(future);
         }
         let future = new_future(py)?;
