@@ -105,24 +105,24 @@ def chain_future(a: AnyFuture[_T], b: AnyFuture[_T]) -> None:
     either kind, and belong to different threads and event loops.
     """
 
-    def copy(_: Any = None) -> None:
+    def copy(done: AnyFuture[_T]) -> None:  # which is `a`, without referring to it
         if b.done():
             return
-        if a.cancelled():
+        if done.cancelled():
             b.cancel()
-        elif (error := a.exception()) is not None:
+        elif (error := done.exception()) is not None:
             b.set_exception(error)
         else:
-            b.set_result(a.result())
+            b.set_result(done.result())
 
     if not isinstance(b, Future) or (isinstance(a, Future) and a.get_loop() is b.get_loop()):
         future_add_done_callback(a, copy)
         return
     loop = b.get_loop()
 
-    def copy_in_its_loop(_: Any) -> None:
+    def copy_in_its_loop(done: AnyFuture[_T]) -> None:
         try:
-            loop.call_soon_threadsafe(copy)
+            loop.call_soon_threadsafe(copy, done)
         except RuntimeError:
             if not loop.is_closed():  # where nobody waits for `b` any more
                 raise

@@ -5,7 +5,6 @@ import contextvars
 import functools
 import gc
 import inspect
-import logging
 import weakref
 from collections.abc import Callable, Generator
 from concurrent import futures
@@ -207,13 +206,11 @@ def test_an_exception_is_thrown_in(run: Run, wait: bool) -> None:
         future.get_loop().call_soon(future.set_exception, KeyError("key"))
         if not wait:
             future = failed(KeyError("key"))
-        try:
+        with pytest.raises(KeyError) as raised:
             yield future
-        except KeyError as error:
-            assert error.__context__ is None
-            yield soon()
-            return f"caught {error}"
-        raise AssertionError
+        assert raised.value.__context__ is None
+        yield soon()
+        return f"caught {raised.value}"
 
     async def main() -> None:
         assert await function() == "caught 'key'"
@@ -398,9 +395,7 @@ def test_an_exception_that_nobody_sees_is_logged(
         raise KeyError("unseen")
 
     async def main() -> None:
-        future = function()
-        while not future.done():
-            await asyncio.sleep(0)
+        await asyncio.wait([function()])
 
     run(main)
     assert [record.name for record in caplog.records] == ["asyncio"]
@@ -558,25 +553,6 @@ def test_debug_mode_says_where_it_was_called(run: Run) -> None:
         await future
 
     run(main)
-
-
-def test_the_logs_name_the_generator_of_a_slow_step(
-    caplog: pytest.LogCaptureFixture, run: Run
-) -> None:
-    @gen.coroutine
-    def function() -> Generator[Any, Any, None]:
-        yield soon()
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_debug(True)
-        loop.slow_callback_duration = 0
-        await function()
-
-    with caplog.at_level(logging.WARNING, logger="asyncio"):
-        run(main)
-    if "Executing" in caplog.text:  # uvloop says it in another way
-        assert "Runner of <generator object" in caplog.text
 
 
 # Runner, which programs seldom make themselves

@@ -77,11 +77,11 @@ def test_the_time_is_over(run: Run) -> None:
     async def main() -> None:
         waited: Future[None] = Future()
         for deadline in (SHORT, datetime.timedelta(0), time.time(), 0):
-            with pytest.raises(TimeoutError, match="^Timeout$"):
+            with pytest.raises(TimeoutError, match=r"^Timeout$"):
                 await gen.with_timeout(deadline, waited)
-        with pytest.raises(TimeoutError, match="^mine$"):
+        with pytest.raises(TimeoutError, match=r"^mine$"):
             await gen.with_timeout(SHORT, waited, message="mine")
-        with pytest.raises(TimeoutError, match="^made$"):
+        with pytest.raises(TimeoutError, match=r"^made$"):
             await gen.with_timeout(SHORT, waited, message=lambda: "made")
         assert not waited.done()
         with pytest.raises(TypeError, match="Unsupported deadline"):

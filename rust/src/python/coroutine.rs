@@ -16,6 +16,8 @@
 //!
 //! All of it runs in one `contextvars.Context`: a copy of the caller's, made at the call.
 
+use std::cell::OnceCell;
+
 use pyo3::PyTraverseError;
 use pyo3::exceptions::{PyException, PyStopIteration, PyTypeError};
 use pyo3::gc::PyVisit;
@@ -70,14 +72,10 @@ impl Runner {
             PyTypeError::new_err("ctx_run is the run method of a contextvars.Context")
         })?;
         let runner = Bound::new(py, Self::waiting(&r#gen, &result_future, &context))?;
-        let run = Run {
-            generator: &r#gen,
-            result: &result_future,
-            context: &context,
-        };
-        context.enter(py, || match run.awaited(Some(&runner), first_yielded)? {
-            Awaited::Ready(input) => run.drive(Some(&runner), input),
-            Awaited::Pending(future) => run.suspend(Some(&runner), future),
+        let run = Run::of(&r#gen, &result_future, &context, Some(&runner));
+        context.enter(py, || match run.awaited(first_yielded)? {
+            Awaited::Ready(input) => run.drive(input),
+            Awaited::Pending(future) => run.suspend(future),
         })?;
         Ok(runner.unbind())
     }
@@ -142,14 +140,10 @@ impl Runner {
         let Some((generator, result, context)) = slf.borrow().parts(py) else {
             return Ok(false);
         };
-        let run = Run {
-            generator: &generator,
-            result: &result,
-            context: &context,
-        };
-        match context.enter(py, || run.awaited(Some(slf), yielded))? {
+        let run = Run::of(&generator, &result, &context, Some(slf));
+        match context.enter(py, || run.awaited(yielded))? {
             Awaited::Pending(future) => {
-                run.suspend(Some(slf), future)?;
+                run.suspend(future)?;
                 Ok(false)
             }
             Awaited::Ready(input) => {
@@ -262,14 +256,10 @@ impl Runner {
         let Some((generator, result, context)) = parts else {
             return Ok(());
         };
-        let run = Run {
-            generator: &generator,
-            result: &result,
-            context: &context,
-        };
+        let run = Run::of(&generator, &result, &context, Some(slf));
         let input = outcome(&future);
         drop(future);
-        let outcome = run.drive(Some(slf), input);
+        let outcome = run.drive(input);
         slf.borrow_mut().running = false;
         outcome
     }
@@ -280,11 +270,27 @@ struct Run<'a, 'py> {
     generator: &'a Bound<'py, PyAny>,
     result: &'a Bound<'py, PyAny>,
     context: &'a Context,
+    /// Made when it is needed first.
+    runner: OnceCell<Bound<'py, Runner>>,
 }
 
-impl<'py> Run<'_, 'py> {
+impl<'a, 'py> Run<'a, 'py> {
+    fn of(
+        generator: &'a Bound<'py, PyAny>,
+        result: &'a Bound<'py, PyAny>,
+        context: &'a Context,
+        runner: Option<&Bound<'py, Runner>>,
+    ) -> Self {
+        Self {
+            generator,
+            result,
+            context,
+            runner: runner.map_or_else(OnceCell::new, |runner| runner.clone().into()),
+        }
+    }
+
     /// Send this into the generator, and go on until it has to wait or has ended.
-    fn drive(&self, runner: Option<&Bound<'py, Runner>>, mut input: Input<'py>) -> PyResult<()> {
+    fn drive(&self, mut input: Input<'py>) -> PyResult<()> {
         let py = self.generator.py();
         loop {
             let step = match input {
@@ -293,21 +299,17 @@ impl<'py> Run<'_, 'py> {
             };
             let yielded = match step {
                 Step::Yielded(yielded) => yielded,
-                Step::Returned(value) => return self.end(runner, Ok(value)),
-                Step::Raised(error) => return self.end(runner, value_of_return(py, error)),
+                Step::Returned(value) => return self.end(Ok(value)),
+                Step::Raised(error) => return self.end(value_of_return(py, error)),
             };
-            match self.awaited(runner, yielded)? {
+            match self.awaited(yielded)? {
                 Awaited::Ready(next) => input = next,
-                Awaited::Pending(future) => return self.suspend(runner, future),
+                Awaited::Pending(future) => return self.suspend(future),
             }
         }
     }
 
-    fn awaited(
-        &self,
-        runner: Option<&Bound<'py, Runner>>,
-        yielded: Bound<'py, PyAny>,
-    ) -> PyResult<Awaited<'py>> {
+    fn awaited(&self, yielded: Bound<'py, PyAny>) -> PyResult<Awaited<'py>> {
         let py = yielded.py();
         if yielded.is_none() {
             return Ok(Awaited::Pending(moment(py)?.clone()));
@@ -318,7 +320,7 @@ impl<'py> Run<'_, 'py> {
         if yielded.is(moment(py)?) {
             return Ok(Awaited::Pending(yielded));
         }
-        match self.converted(runner, &yielded) {
+        match self.converted(&yielded) {
             Ok(future) if future.is(moment(py)?) => Ok(Awaited::Pending(future)),
             Ok(future) if is_asyncio_future(&future)? => polled(future),
             Ok(future) => {
@@ -333,18 +335,14 @@ impl<'py> Run<'_, 'py> {
     }
 
     /// The future that `convert_yielded` makes of this, or `moment`.
-    fn converted(
-        &self,
-        runner: Option<&Bound<'py, Runner>>,
-        yielded: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn converted(&self, yielded: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         static CONVERT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = yielded.py();
         let convert = CONVERT.import(py, "typhoon.gen.yielding", "convert_yielded")?;
         let future = convert.call1((yielded,))?;
         if let Some(start) = future.getattr_opt(intern!(py, "start"))? {
             // One of the older forms, whose meaning depends on the coroutine.
-            return start.call1((self.runner(runner)?,));
+            return start.call1((self.runner()?,));
         }
         if future.is_instance(concurrent_future(py)?)? {
             static WRAP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -353,52 +351,40 @@ impl<'py> Run<'_, 'py> {
         Ok(future)
     }
 
-    /// The runner of this coroutine, made when it is needed first.
-    fn runner(&self, runner: Option<&Bound<'py, Runner>>) -> PyResult<Bound<'py, Runner>> {
+    /// The runner of this coroutine.
+    fn runner(&self) -> PyResult<&Bound<'py, Runner>> {
         let py = self.generator.py();
-        if let Some(runner) = runner {
-            return Ok(runner.clone());
-        }
-        let name = intern!(py, "_runner");
-        if let Some(made) = self.result.getattr_opt(name)? {
-            return Ok(made.cast_into()?);
+        if let Some(runner) = self.runner.get() {
+            return Ok(runner);
         }
         let made = Bound::new(
             py,
             Runner::waiting(self.generator, self.result, self.context),
         )?;
         // Whoever waits for the result keeps the coroutine alive, as the garbage collector sees it.
-        self.result.setattr(name, &made)?;
-        Ok(made)
+        self.result.setattr(intern!(py, "_runner"), &made)?;
+        Ok(self.runner.get_or_init(|| made))
     }
 
     /// Have the runner called when the future is done, or in the next turn of the loop.
-    fn suspend(
-        &self,
-        runner: Option<&Bound<'py, Runner>>,
-        future: Bound<'py, PyAny>,
-    ) -> PyResult<()> {
+    fn suspend(&self, future: Bound<'py, PyAny>) -> PyResult<()> {
         let py = future.py();
-        let runner = self.runner(runner)?;
+        let runner = self.runner()?;
         runner.borrow_mut().future = Some(future.clone().unbind());
         if future.is(moment(py)?) {
             let event_loop = self.result.call_method0(intern!(py, "get_loop"))?;
             self.context
-                .call_method_later(&event_loop, intern!(py, "call_soon"), &runner)
+                .call_method_later(&event_loop, intern!(py, "call_soon"), runner)
         } else {
             self.context
-                .call_method_later(&future, intern!(py, "add_done_callback"), &runner)
+                .call_method_later(&future, intern!(py, "add_done_callback"), runner)
         }
     }
 
     /// Give the result future its outcome.
-    fn end(
-        &self,
-        runner: Option<&Bound<'py, Runner>>,
-        mut outcome: PyResult<Bound<'py, PyAny>>,
-    ) -> PyResult<()> {
+    fn end(&self, mut outcome: PyResult<Bound<'py, PyAny>>) -> PyResult<()> {
         let py = self.generator.py();
-        if let Some(runner) = runner {
+        if let Some(runner) = self.runner.get() {
             let at_end = {
                 let mut this = runner.borrow_mut();
                 this.finished = true;
@@ -563,12 +549,8 @@ fn run_coroutine<'py>(
         if !is_generator(&returned)? {
             return settle(&result, Ok(returned));
         }
-        let run = Run {
-            generator: &returned,
-            result: &result,
-            context: &context,
-        };
-        run.drive(None, Input::Value(py.None().into_bound(py)))
+        let run = Run::of(&returned, &result, &context, None);
+        run.drive(Input::Value(py.None().into_bound(py)))
     })?;
     Ok(result)
 }

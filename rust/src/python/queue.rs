@@ -1,9 +1,9 @@
 //! `QueueBase`: what `typhoon.queues.Queue` does for each item.
 //!
 //! Items are kept here, unless a subclass replaces the methods `_init`, `_put` and `_get` to have a
-//! container of its own. Getters and putters that have to wait stand in a line of futures each, at most one of
-//! which is not empty. One that has given up (it has timed out, or was cancelled) is dropped as it
-//! comes to an end of its line, so that polling with a timeout leaves nothing behind.
+//! container of its own. Getters and putters that have to wait stand in a line of futures each, at
+//! most one of which is not empty. One that has given up (it has timed out, or was cancelled) is
+//! dropped as it comes to an end of its line, so that polling with a timeout leaves nothing behind.
 //!
 //! No borrow is held while Python code may run: a finalizer may use the same queue.
 
@@ -46,7 +46,7 @@ pub struct QueueBase {
     putters: VecDeque<(Py<PyAny>, Py<PyAny>)>,
     /// Items that were put in, without those whose work is done.
     unfinished: usize,
-    joiners: Vec<Py<PyAny>>,
+    joiners: VecDeque<Py<PyAny>>,
     /// The future of the last `put` that did not wait.
     done: DoneFuture,
 }
@@ -62,12 +62,7 @@ impl QueueBase {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.container)?;
         self.done.traverse(&visit)?;
-        for object in self
-            .items
-            .iter()
-            .chain(&self.getters)
-            .chain(&self.joiners)
-        {
+        for object in self.items.iter().chain(&self.getters).chain(&self.joiners) {
             visit.call(object)?;
         }
         for (item, future) in &self.putters {
@@ -146,13 +141,14 @@ impl QueueBase {
             }
             let future = new_future(py)?;
             set_result(&future, &py.None().into_bound(py))?;
-            slf.borrow_mut().done = DoneFuture::new(&future, event_loop);
+            let done = DoneFuture::new(&future, event_loop);
+            drop(std::mem::replace(&mut slf.borrow_mut().done, done));
             return Ok(future);
         }
         let future = new_future(py)?;
         expire(&future, timeout)?;
         let waiting = (item.clone().unbind(), future.clone().unbind());
-        slf.borrow_mut().putters.push_back(waiting);
+        Self::line_up(slf, |this| &mut this.putters, |(_, putter)| putter, waiting)?;
         Ok(future)
     }
 
@@ -181,8 +177,8 @@ impl QueueBase {
             set_result(&future, &item)?;
         } else {
             expire(&future, timeout)?;
-            Self::drop_done_getters(slf)?;
-            slf.borrow_mut().getters.push_back(future.clone().unbind());
+            let waiting = future.clone().unbind();
+            Self::line_up(slf, |this| &mut this.getters, |getter| getter, waiting)?;
         }
         Ok(future)
     }
@@ -236,16 +232,8 @@ impl QueueBase {
             return Ok(future);
         }
         expire(&future, timeout)?;
-        // Those that have given up go when another comes.
-        let waiting = std::mem::take(&mut slf.borrow_mut().joiners);
-        let mut joiners = Vec::with_capacity(waiting.len() + 1);
-        for joiner in waiting {
-            if !is_done(joiner.bind(py))? {
-                joiners.push(joiner);
-            }
-        }
-        joiners.push(future.clone().unbind());
-        slf.borrow_mut().joiners.append(&mut joiners);
+        let waiting = future.clone().unbind();
+        Self::line_up(slf, |this| &mut this.joiners, |joiner| joiner, waiting)?;
         Ok(future)
     }
 }
@@ -313,17 +301,23 @@ impl QueueBase {
         slf.call_method0(intern!(py, "_get"))
     }
 
-    /// Drop the getters at the end of the line that have given up.
-    fn drop_done_getters(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
+    /// Add to the end of a line, from which those that have given up are dropped first.
+    fn line_up<T>(
+        slf: &Bound<'_, Self>,
+        line: impl Fn(&mut Self) -> &mut VecDeque<T>,
+        future: impl Fn(&T) -> &Py<PyAny>,
+        waiting: T,
+    ) -> PyResult<()> {
         loop {
-            let last = slf.borrow_mut().getters.pop_back();
-            let Some(last) = last else { return Ok(()) };
-            if !is_done(last.bind(py))? {
-                slf.borrow_mut().getters.push_back(last);
-                return Ok(());
+            let last = line(&mut slf.borrow_mut()).pop_back();
+            let Some(last) = last else { break };
+            if !is_done(future(&last).bind(slf.py()))? {
+                line(&mut slf.borrow_mut()).push_back(last);
+                break;
             }
         }
+        line(&mut slf.borrow_mut()).push_back(waiting);
+        Ok(())
     }
 }
 

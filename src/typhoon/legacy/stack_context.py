@@ -79,8 +79,11 @@ class StackContext(_Entered):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> bool | None:
-        self._pop()
-        return self._context.__exit__(typ, value, tb)
+        try:
+            self._pop()
+        finally:
+            handled = self._context.__exit__(typ, value, tb)
+        return handled
 
 
 class ExceptionStackContext(_Entered):
