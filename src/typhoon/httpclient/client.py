@@ -103,7 +103,9 @@ class AsyncHTTPClient(Configurable):
             request: A URL, or an `HTTPRequest`.
             raise_error: Whether a response with another status than 200 to 299 is raised, as an
                 `HTTPClientError`. What keeps a response from coming is raised in any case.
-            kwargs: Further arguments of `HTTPRequest`, where `request` is a URL.
+            kwargs: Further arguments of `HTTPRequest`, where `request` is a URL. (And the older
+                form ``callback``, a function that is called with the response, even if that is an
+                error. It is deprecated.)
 
         Returns:
             A future of the `HTTPResponse`. Cancelling it does not stop the request.
@@ -114,6 +116,7 @@ class AsyncHTTPClient(Configurable):
         """
         if self._closed:
             raise RuntimeError("fetch() called on a closed AsyncHTTPClient")
+        callback = kwargs.pop("callback", None)
         if not isinstance(request, HTTPRequest):
             request = HTTPRequest(url=request, **kwargs)
         elif kwargs:
@@ -135,6 +138,11 @@ class AsyncHTTPClient(Configurable):
             else:
                 future_set_exception_unless_cancelled(future, response.error)
 
+        if callback is not None:
+            from typhoon.legacy.fetch_callback import call_when_fetched
+
+            raise_error = False
+            call_when_fetched(self.io_loop, request, future, callback)
         self.fetch_impl(request._with_defaults(self.defaults), answer)
         return future
 
