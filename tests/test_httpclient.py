@@ -263,6 +263,18 @@ async def test_an_error_behind_a_cancelled_fetch_is_logged() -> None:
             client.answer()
 
 
+@pytest.mark.parametrize("path", ["200", "404", "broken"])
+async def test_a_callback_is_called_with_every_response(path: str) -> None:
+    responses: asyncio.Queue[HTTPResponse] = asyncio.Queue()
+    with closing(FakeClient(force_instance=True)) as client:
+        with pytest.warns(DeprecationWarning, match="await what it returns") as caught:
+            client.fetch(f"http://x/{path}", callback=responses.put_nowait)
+        assert caught[0].filename == __file__
+        response = await responses.get()
+        assert response.code == (599 if path == "broken" else int(path))
+        assert isinstance(response.error, {"200": type(None), "404": HTTPError}.get(path, OSError))
+
+
 # The blocking client and the command line
 
 

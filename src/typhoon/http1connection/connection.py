@@ -24,7 +24,7 @@ from typhoon.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from typhoon.iostream import StreamClosedError
+from typhoon.iostream import StreamClosedError, UnsatisfiableReadError
 from typhoon.log import app_log, gen_log
 
 if TYPE_CHECKING:
@@ -95,11 +95,16 @@ class HTTP1Connection(MessageWriter):
         try:
             return await self._receive(message, start)
         except HTTPInputError as error:
-            gen_log.info("Malformed HTTP message from %s: %s", self.context, error)
             status = error.status if isinstance(error, CompressedBodyError) else 400
             if self._codec.error is not None:
                 status, _ = self._codec.error
             message.close()
+            if self.is_client and status == 431 and self.stream is not None:
+                # As when a stream is told to read no more than so many bytes.
+                gen_log.info("Unsatisfiable read, closing connection: %s", error)
+                self.stream.close(UnsatisfiableReadError(str(error)))
+                return False
+            gen_log.info("Malformed HTTP message from %s: %s", self.context, error)
             await self._refuse(status, str(error))
         except StreamClosedError:
             self.close()

@@ -12,7 +12,6 @@ from typhoon.concurrent import (
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 from typhoon.ioloop import IOLoop
-from typhoon.legacy.fetch import response_callback
 from typhoon.util import Configurable
 
 _shared: Final[dict[tuple[type, IOLoop], "AsyncHTTPClient"]] = {}
@@ -104,8 +103,9 @@ class AsyncHTTPClient(Configurable):
             request: A URL, or an `HTTPRequest`.
             raise_error: Whether a response with another status than 200 to 299 is raised, as an
                 `HTTPClientError`. What keeps a response from coming is raised in any case.
-            kwargs: Further arguments of `HTTPRequest`, where `request` is a URL. (An older form:
-                `callback`, a function that gets the response, whatever its status.)
+            kwargs: Further arguments of `HTTPRequest`, where `request` is a URL. (And the older
+                form ``callback``, a function that is called with the response, even if that is an
+                error. It is deprecated.)
 
         Returns:
             A future of the `HTTPResponse`. Cancelling it does not stop the request.
@@ -117,8 +117,6 @@ class AsyncHTTPClient(Configurable):
         if self._closed:
             raise RuntimeError("fetch() called on a closed AsyncHTTPClient")
         callback = kwargs.pop("callback", None)
-        if callback is not None:
-            callback = response_callback(callback)
         if not isinstance(request, HTTPRequest):
             request = HTTPRequest(url=request, **kwargs)
         elif kwargs:
@@ -133,10 +131,6 @@ class AsyncHTTPClient(Configurable):
             future, unanswered = unanswered, None  # whose error's traceback may refer to this
             if future is None:
                 raise RuntimeError("fetch_impl called its callback twice")
-            if callback is not None:
-                self.io_loop.add_callback(callback, response)
-                future.cancel()  # the response goes another way
-                return
             if isinstance(response.error, asyncio.CancelledError):
                 future.cancel()  # the client was closed
             elif response.error is None or (response._is_status_error and not raise_error):
@@ -144,6 +138,11 @@ class AsyncHTTPClient(Configurable):
             else:
                 future_set_exception_unless_cancelled(future, response.error)
 
+        if callback is not None:
+            from typhoon.legacy.fetch_callback import call_when_fetched
+
+            raise_error = False
+            call_when_fetched(self.io_loop, request, future, callback)
         self.fetch_impl(request._with_defaults(self.defaults), answer)
         return future
 

@@ -114,7 +114,8 @@ async def _run_for(result: Any, seconds: float) -> None:
     deadline = asyncio.timeout(seconds)
     try:
         async with deadline:
-            await gen.convert_yielded(result)
+            # Awaited as it is, a coroutine has begun before the deadline can cancel it.
+            await (result if inspect.isawaitable(result) else gen.convert_yielded(result))
     except TimeoutError as error:
         if not deadline.expired():
             raise
