@@ -338,35 +338,6 @@ impl Headers {
         self.garbage = 0;
     }
 
-    /// Append one more line to the last value (obs-fold, RFC 9112 §5.2), joined by a space.
-    /// False if there is no field to continue.
-    pub fn continue_last(&mut self, more: &[u8]) -> Result<bool, InvalidField> {
-        if !is_field_value(more) {
-            return Err(InvalidField::Value(more.to_vec()));
-        }
-        let Some(last) = self.fields.last_mut() else {
-            return Ok(false);
-        };
-        self.is_lines = false;
-        let more = trim_ows(more);
-        let mut value = last.value;
-        if value.1 as usize != self.text.len() {
-            // Only the first time: behind the value of a line stands its end.
-            self.garbage += (value.1 - value.0) as usize;
-            let start = self.text.len() as u32;
-            self.text
-                .extend_from_within(value.0 as usize..value.1 as usize);
-            value = (start, self.text.len() as u32);
-        }
-        if value.0 != value.1 && !more.is_empty() {
-            self.text.push(b' ');
-        }
-        self.text.extend_from_slice(more);
-        last.value = (value.0, self.text.len() as u32);
-        self.compact();
-        Ok(true)
-    }
-
     /// Write all fields as lines of a message head, without the empty line behind them.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         if self.is_lines {
@@ -461,8 +432,6 @@ mod tests {
         headers.remove(b"a");
         headers.add(b"c", b"").unwrap();
         assert_eq!(written(&headers), "B: 555\r\nC: \r\n");
-        headers.continue_last(b" more").unwrap();
-        assert_eq!(written(&headers), "B: 555\r\nC: more\r\n");
     }
 
     #[test]
@@ -475,33 +444,6 @@ mod tests {
         }
         assert!(headers.text.len() < 8192);
         assert_eq!(headers.get(b"x-round"), Some(&b"99999"[..]));
-    }
-
-    #[test]
-    fn folded_lines_are_joined_by_a_space() {
-        let mut headers = headers(&[("A", "1"), ("B", "")]);
-        for more in ["", "2 ", "\t", "\t3"] {
-            assert_eq!(headers.continue_last(more.as_bytes()), Ok(true));
-        }
-        headers.remove(b"A");
-        assert_eq!(headers.get(b"B"), Some(&b"2 3"[..]));
-        headers.set(b"B", b"4").unwrap();
-        headers.add(b"C", b"5").unwrap();
-        headers.remove(b"C");
-        assert_eq!(headers.continue_last(b"6"), Ok(true));
-        assert_eq!(headers.get(b"B"), Some(&b"4 6"[..]));
-        assert_eq!(Headers::new().continue_last(b"1"), Ok(false));
-        assert!(headers.continue_last(b"a\nb").is_err());
-    }
-
-    #[test]
-    fn joining_many_lines_copies_none_again() {
-        let mut headers = headers(&[("A", "1")]);
-        for _ in 0..10_000 {
-            headers.continue_last(b"x").unwrap();
-        }
-        assert_eq!(headers.text.len(), "A: 1\r\n".len() + 1 + 2 * 10_000);
-        assert_eq!(headers.garbage, 1);
     }
 
     proptest! {

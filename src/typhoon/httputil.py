@@ -11,11 +11,12 @@ import email.utils
 import http.client
 import http.cookies
 import re
+import sys
 import time
 import unicodedata
 from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from typhoon import _core
@@ -27,6 +28,9 @@ from typhoon._core import (
 )
 from typhoon.escape import parse_qs_bytes, utf8
 from typhoon.util import ObjectDict
+
+if TYPE_CHECKING:
+    import unittest
 
 __all__ = [
     "HTTPConnection",
@@ -42,6 +46,7 @@ __all__ = [
     "ParseUrlEncodedConfig",
     "RequestStartLine",
     "ResponseStartLine",
+    "doctests",
     "encode_username_password",
     "format_timestamp",
     "parse_body_arguments",
@@ -465,3 +470,10 @@ def _parse_request_range(range_header: str) -> tuple[int | None, int | None] | N
 def _get_content_range(start: int | None, end: int | None, total: int) -> str:
     """A Content-Range header for a slice (RFC 9110 §14.4)."""
     return f"bytes {start or 0}-{(end or total) - 1}/{total}"
+
+
+def doctests() -> "unittest.TestSuite":
+    """The examples in this module's docstrings as a test suite."""
+    import doctest
+
+    return doctest.DocTestSuite(sys.modules[__name__])

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from support import TIMEOUT, Client, Server, running_server
-from typhoon.httputil import HTTPServerRequest
 from typhoon.web import Application, RequestHandler, stream_request_body
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -577,35 +576,6 @@ def test_a_handler_may_write_chunks_itself(start: Start) -> None:
 
     response = start([("/chunks", Chunks)]).get("/chunks")
     assert (response.status, response.body) == (200, b"hi")
-
-
-@pytest.mark.parametrize(
-    ("request_line", "fields"),
-    [("GET / HTTP/1.1", "Connection: upgrade\r\nUpgrade: x\r\n"), ("CONNECT a:1 HTTP/1.1", "")],
-    ids=["upgrade", "connect"],
-)
-def test_detach_hands_over_unread_bytes(loop_kind: str, request_line: str, fields: str) -> None:
-    class Shout(asyncio.Protocol):
-        def __init__(self, transport: asyncio.Transport, unread: bytes) -> None:
-            self.transport = transport
-            self.data_received(unread)
-
-        def data_received(self, data: bytes) -> None:
-            self.transport.write(data.upper())
-
-    def upgrade(request: HTTPServerRequest) -> None:
-        transport, unread = request.connection.detach()  # type: ignore[union-attr]
-        transport.write(b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
-        transport.set_protocol(Shout(transport, unread))
-
-    with running_server(upgrade, loop_kind) as server:
-        client = server.connect()
-        client.send(f"{request_line}\r\nHost: a\r\n{fields}\r\nfirst ".encode())
-        assert client.response().status == 101
-        assert client.read_exactly(6) == b"FIRST "
-        client.send(b"second")
-        assert client.read_exactly(6) == b"SECOND"
-        assert connections(server) == 0
 
 
 # Many.

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
-from support import Client
+from support import Client, StreamServer
 from typhoon.httpserver import HTTPServer
 from typhoon.httputil import (
     HTTPHeaders,
@@ -45,6 +45,9 @@ class Peer(RequestHandler):
 
 
 PEER = Application([("/", Peer)])
+
+drivers = pytest.mark.parametrize("server_class", [HTTPServer, StreamServer])
+"""A server by its own protocol, and over streams."""
 
 
 # Sockets
@@ -239,34 +242,48 @@ def ssl_options(request, certificate, tmp_path):
     return {"certfile": str(tmp_path / "cert.pem"), "keyfile": str(tmp_path / "key.pem")}
 
 
-def test_tls(serve, loop_kind, ssl_options, client_context):
-    server = serve(PEER, loop_kind=loop_kind, ssl_options=ssl_options)
+@drivers
+def test_tls(serve, loop_kind, ssl_options, client_context, server_class):
+    server = serve(PEER, loop_kind=loop_kind, server_class=server_class, ssl_options=ssl_options)
     client = server.connect(client_context)
     for _ in range(2):
         assert client.get("/").text == '{"ip": "127.0.0.1", "protocol": "https"}'
 
 
-def test_large_bodies_over_tls(serve, loop_kind, ssl_options, client_context):
+@drivers
+def test_large_bodies_over_tls(serve, loop_kind, ssl_options, client_context, server_class):
     class Echo(RequestHandler):
         def post(self) -> None:
             self.write(self.request.body)
 
     app = Application([("/", Echo)])
-    client = serve(app, loop_kind=loop_kind, ssl_options=ssl_options).connect(client_context)
+    server = serve(app, loop_kind=loop_kind, server_class=server_class, ssl_options=ssl_options)
+    client = server.connect(client_context)
     body = b"x" * 3_000_000
     assert client.post("/", body).body == body
 
 
-def test_a_client_that_does_not_speak_tls(serve, loop_kind, ssl_options, client_context):
-    server = serve(PEER, loop_kind=loop_kind, ssl_options=ssl_options)
+@drivers
+def test_a_client_that_does_not_speak_tls(
+    serve, loop_kind, ssl_options, client_context, server_class, caplog
+):
+    server = serve(PEER, loop_kind=loop_kind, server_class=server_class, ssl_options=ssl_options)
     client = server.connect()
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert b"HTTP/1.1" not in client.read_all()
+    with contextlib.suppress(ConnectionResetError):
+        assert b"HTTP/1.1" not in client.read_all()
+    (record,) = [r for r in caplog.records if r.name == "typhoon.general"]
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith("SSL Error")
+    assert record.exc_info is None
     assert server.connect(client_context).get("/").status == 200
 
 
+@drivers
 @pytest.mark.parametrize("sends", [True, False])
-def test_client_certificates(serve, loop_kind, authority, certificate, client_context, sends):
+def test_client_certificates(
+    serve, loop_kind, authority, certificate, client_context, sends, server_class
+):
     class Certificate(RequestHandler):
         def get(self) -> None:
             certificate = self.request.get_ssl_certificate()
@@ -282,7 +299,7 @@ def test_client_certificates(serve, loop_kind, authority, certificate, client_co
     if sends:
         authority.issue_cert("client.example").configure_cert(client_context)
     app = Application([("/", Certificate)])
-    server = serve(app, loop_kind=loop_kind, ssl_options=context)
+    server = serve(app, loop_kind=loop_kind, server_class=server_class, ssl_options=context)
     text = server.connect(client_context).get("/").text
     assert text == ('{"names": [["DNS", "client.example"]]}' if sends else '{"names": []}')
 

@@ -207,10 +207,12 @@ impl Encoder {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
         if !interim && status != 101 {
-            // RFC 9112 §9.6: also beside what the application says about the connection.
-            if !self.keep_alive && !facts.close {
+            // RFC 9112 §9.6: also beside what the application says about the connection. HTTP/1.0
+            // closes unless both sides say otherwise (§9.3).
+            let unsaid = self.version == Version::Http10 && !facts.connection;
+            if !self.keep_alive && !facts.close && !unsaid {
                 out.extend_from_slice(b"Connection: close\r\n");
-            } else if self.keep_alive && self.version == Version::Http10 && !facts.connection {
+            } else if self.keep_alive && unsaid {
                 out.extend_from_slice(b"Connection: Keep-Alive\r\n");
             }
         }

@@ -93,8 +93,15 @@ impl PyHeaders {
             source.clone()
         };
         for pair in pairs.try_iter()? {
-            let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = pair?.extract()?;
-            slf.borrow_mut().__setitem__(&name, &value)?;
+            let (name, value): (Bound<'_, PyString>, Bound<'_, PyAny>) = pair?.extract()?;
+            let Ok(values) = value.cast::<PyList>() else {
+                slf.borrow_mut().__setitem__(&name, value.cast()?)?;
+                continue;
+            };
+            slf.borrow_mut().inner.remove(&to_latin1(&name)?);
+            for value in values {
+                slf.borrow_mut().add(&name, value.cast()?, true)?;
+            }
         }
         Ok(())
     }
@@ -129,7 +136,15 @@ impl PyHeaders {
     }
 
     /// Add a value for the name, behind those that it has.
-    fn add(&mut self, name: &Bound<'_, PyString>, value: &Bound<'_, PyString>) -> PyResult<()> {
+    ///
+    /// Characters are always bytes, as ISO 8859-1 has them: `_chars_are_bytes` changes nothing.
+    #[pyo3(signature = (name, value, *, _chars_are_bytes=true))]
+    fn add(
+        &mut self,
+        name: &Bound<'_, PyString>,
+        value: &Bound<'_, PyString>,
+        _chars_are_bytes: bool,
+    ) -> PyResult<()> {
         Ok(self.inner.add(&to_latin1(name)?, &to_latin1(value)?)?)
     }
 
@@ -158,11 +173,12 @@ impl PyHeaders {
         PyList::new(py, pairs.collect::<Vec<_>>())?.try_iter()
     }
 
-    /// Add one line of a head, with or without its line end. A line that begins with white space
-    /// continues the one before it (RFC 9112 §5.2).
+    /// Add one line of a head, with or without its line end. See `add` for `_chars_are_bytes`.
     ///
-    /// Raises `HTTPInputError` if the line is not a field.
-    fn parse_line(&mut self, line: &Bound<'_, PyString>) -> PyResult<()> {
+    /// Raises `HTTPInputError` if the line is not a field. One that begins with white space is not:
+    /// a line must not continue the one before it (RFC 9112 §5.2).
+    #[pyo3(signature = (line, *, _chars_are_bytes=true))]
+    fn parse_line(&mut self, line: &Bound<'_, PyString>, _chars_are_bytes: bool) -> PyResult<()> {
         let text = to_latin1(line).map_err(|error| HTTPInputError::new_err(error.to_string()))?;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -170,12 +186,9 @@ impl PyHeaders {
             return Ok(());
         }
         if matches!(text[0], b' ' | b'\t') {
-            if !self.inner.continue_last(text)? {
-                return Err(HTTPInputError::new_err(
-                    "first header line cannot start with whitespace",
-                ));
-            }
-            return Ok(());
+            return Err(HTTPInputError::new_err(
+                "a header line cannot start with whitespace",
+            ));
         }
         let Some(colon) = memchr::memchr(b':', text) else {
             return Err(HTTPInputError::new_err("no colon in header line"));
@@ -186,20 +199,22 @@ impl PyHeaders {
         Ok(self.inner.add(&text[..colon], &text[colon + 1..])?)
     }
 
-    /// The fields in the text of a head.
+    /// The fields in the text of a head. See `add` for `_chars_are_bytes`.
     ///
     /// Raises `HTTPInputError` if a line is not a field.
     #[classmethod]
+    #[pyo3(signature = (headers, *, _chars_are_bytes=true))]
     fn parse<'py>(
         cls: &Bound<'py, PyType>,
         headers: &Bound<'py, PyString>,
+        _chars_are_bytes: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let parsed = cls.call0()?;
         for line in headers.to_str()?.split('\n') {
             parsed
                 .cast::<Self>()?
                 .borrow_mut()
-                .parse_line(&PyString::new(cls.py(), line))?;
+                .parse_line(&PyString::new(cls.py(), line), true)?;
         }
         Ok(parsed)
     }
@@ -267,6 +282,11 @@ impl PyHeaders {
         latin1(py, &text)
     }
 
+    /// The same as `str()` gives, under its name in Python 2.
+    fn __unicode__<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.__str__(py)
+    }
+
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let pairs = PyList::empty(slf.py());
         for pair in slf.borrow().get_all(slf.py())? {
@@ -305,7 +325,7 @@ impl PyHeaders {
 
     fn __setstate__(&mut self, state: &Bound<'_, PyString>) -> PyResult<()> {
         for line in state.to_str()?.split('\n') {
-            self.parse_line(&PyString::new(state.py(), line))?;
+            self.parse_line(&PyString::new(state.py(), line), true)?;
         }
         Ok(())
     }

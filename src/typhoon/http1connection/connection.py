@@ -10,6 +10,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -353,6 +354,11 @@ class HTTP1Connection(MessageWriter):
                 callback()
             except Exception as error:
                 app_log.error("Uncaught exception", exc_info=error)
+
+    def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
+        """The peer's certificate; None on plain connections and if it sent none."""
+        sock: Any = None if self.is_closed else self.stream.socket
+        return sock.getpeercert(binary_form) if isinstance(sock, ssl.SSLSocket) else None
 
     def close(self) -> None:
         """Close the stream; what has not been sent is lost."""

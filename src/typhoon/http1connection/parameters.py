@@ -17,9 +17,11 @@ class HTTP1ConnectionParameters:
             `max_buffer_size`.
         body_timeout: Seconds that a body may take to come; None for any time.
         decompress: Undo a Content-Encoding of gzip. What comes out counts against `max_body_size`.
-        idle_timeout: Seconds that a server waits for the first byte of a request; `header_timeout`
-            begins with that byte then. None if `header_timeout` is for both.
     """
+
+    idle_timeout: float | None = None
+    """Seconds that a server waits for the first byte of a request, with which `header_timeout`
+    begins then. None if `header_timeout` is for both."""
 
     def __init__(
         self,
@@ -30,8 +32,6 @@ class HTTP1ConnectionParameters:
         max_body_size: int | None = None,
         body_timeout: float | None = None,
         decompress: bool = False,
-        *,
-        idle_timeout: float | None = None,
     ) -> None:
         self.no_keep_alive = no_keep_alive
         self.chunk_size = chunk_size or CHUNK_SIZE
@@ -40,4 +40,3 @@ class HTTP1ConnectionParameters:
         self.max_body_size = max_body_size
         self.body_timeout = body_timeout
         self.decompress = decompress
-        self.idle_timeout = idle_timeout

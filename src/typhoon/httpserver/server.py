@@ -1,10 +1,11 @@
 """`HTTPServer`: sockets, settings and the connections that come of them."""
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Self
 
 from typhoon import _core
 from typhoon.http1connection import HTTP1ConnectionParameters
@@ -19,6 +20,7 @@ from typhoon.httpserver.delegates import (
     decompressing,
     head_listener,
 )
+from typhoon.httpserver.handshake import log_handshakes
 from typhoon.httputil import (
     HTTPConnection,
     HTTPMessageDelegate,
@@ -60,6 +62,14 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     _loop: asyncio.AbstractEventLoop
     _deadlines: Deadlines
     _done: "asyncio.Future[None]"
+    _settings: _core.ServerSettings
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Not an argument of `initialize`, whose signature subclasses repeat.
+        header_timeout = kwargs.pop("header_timeout", None)
+        server: Self = super().__new__(cls, *args, **kwargs)
+        server.conn_params.header_timeout = header_timeout or HEADER_TIMEOUT
+        return server
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # Configurable has passed the arguments to `initialize`.
@@ -80,8 +90,6 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         max_body_size: int | None = None,
         max_buffer_size: int | None = None,
         trusted_downstream: list[str] | None = None,
-        *,
-        header_timeout: float | None = None,
     ) -> None:
         TCPServer.__init__(
             self,
@@ -96,32 +104,35 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self._connections: set[HTTP1ServerConnection] = set()
         self._stream_connections: set[HTTP1StreamConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
-        self.conn_params = params = HTTP1ConnectionParameters(
+        self.conn_params = HTTP1ConnectionParameters(
             no_keep_alive=no_keep_alive,
             chunk_size=chunk_size,
             max_header_size=max_header_size,
-            header_timeout=header_timeout or HEADER_TIMEOUT,
+            header_timeout=HEADER_TIMEOUT,
             max_body_size=max_body_size or max_buffer_size or MAX_BODY_SIZE,
             body_timeout=body_timeout,
             decompress=decompress_request,
-            idle_timeout=idle_connection_timeout or IDLE_CONNECTION_TIMEOUT,
         )
+        self.conn_params.idle_timeout = idle_connection_timeout or IDLE_CONNECTION_TIMEOUT
 
+    def _make_settings(self) -> _core.ServerSettings:
+        """What the server's own protocol works by."""
+        params = self.conn_params
         on_request, on_head = self._entry()
         every_head = on_request is None
-        if decompress_request:
+        if params.decompress:
             on_head = decompressing(on_request, on_head, params.chunk_size)
-        self._settings = _core.ServerSettings(
+        return _core.ServerSettings(
             on_request=on_request,
             on_head=on_head,
             every_head=every_head,
             chunk_size=params.chunk_size,
             max_header_size=params.max_header_size,
-            max_body_size=max_body_size or max_buffer_size or MAX_BODY_SIZE,
-            header_timeout=header_timeout or HEADER_TIMEOUT,
-            body_timeout=body_timeout,
-            idle_timeout=idle_connection_timeout or IDLE_CONNECTION_TIMEOUT,
-            keep_alive=not no_keep_alive,
+            max_body_size=MAX_BODY_SIZE if params.max_body_size is None else params.max_body_size,
+            header_timeout=params.header_timeout or math.inf,
+            body_timeout=params.body_timeout,
+            idle_timeout=params.idle_timeout or math.inf,
+            keep_alive=not params.no_keep_alive,
         )
 
     @classmethod
@@ -179,6 +190,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         if getattr(self, "_loop", None) is not loop:
             # The first socket, or the first in a child process.
             self._loop = loop
+            self._settings = self._make_settings()
+            if self._ssl_context is not None:
+                log_handshakes(self._ssl_context)
             self._deadlines = Deadlines(loop)
             self._done = loop.create_future()
             self._done.set_result(None)
