@@ -11,6 +11,7 @@
         return answer
 """
 
+import doctest
 import unittest
 
 from typhoon.iostream.base import BaseIOStream
@@ -35,4 +36,4 @@ __all__ = [
 
 def doctests() -> unittest.TestSuite:
     """The examples in this package's docstrings as a test suite."""
-    return unittest.TestSuite()
+    return doctest.DocTestSuite(__name__)

@@ -32,9 +32,9 @@ DIRECT_SIZE: Final = 16 * 1024
 """Reads of this many bytes get what the system gives, without a copy in between."""
 
 INLINE_READS: Final = 16
-"""How many reads go to the descriptor at once before the loop, and so others, have their turn.
+"""How many chunks are read at once before the loop, and so others, have their turn.
 
-They do so as long as it gave all that was asked for: then there is probably more.
+That is as long as the descriptor gave all that was asked for: then there is probably more.
 """
 
 _GONE: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
@@ -79,7 +79,9 @@ class BaseIOStream(Descriptor):
         super().__init__()
         self.max_buffer_size = max_buffer_size or MAX_BUFFER_SIZE
         # Half of the buffer at the most, so that the other half can be read meanwhile.
-        self.read_chunk_size = min(read_chunk_size or READ_CHUNK_SIZE, self.max_buffer_size // 2)
+        self.read_chunk_size = max(
+            1, min(read_chunk_size or READ_CHUNK_SIZE, self.max_buffer_size // 2)
+        )
         self.max_write_buffer_size = max_write_buffer_size
         self.error: BaseException | None = None
         self._ready = True  # False while bytes can go neither way, as it connects
@@ -89,7 +91,7 @@ class BaseIOStream(Descriptor):
         self._space = shared.space_of(self.read_chunk_size)
         self._read_buffer = bytearray()
         self._last_bytes = _NO_BYTES
-        self._inline_reads = 0
+        self._inline_reads = INLINE_READS
         self._read: Read | ReadInto | None = None
         self._read_future: asyncio.Future[Any] | None = None
 
@@ -145,11 +147,10 @@ class BaseIOStream(Descriptor):
 
         Raises:
             TypeError: `num_bytes` is no whole number.
+            ValueError: `num_bytes` is negative.
         """
         read = self._last_bytes  # most programs ask for the same again
         if read.count != num_bytes or read.partial is not partial:
-            if not isinstance(num_bytes, int):
-                raise TypeError(f"read_bytes: {num_bytes!r} is no number of bytes")
             read = self._last_bytes = ReadBytes(num_bytes, partial)
         return self._start_read(read)
 
@@ -165,13 +166,22 @@ class BaseIOStream(Descriptor):
         Returns:
             A future for the number of bytes read.
         """
-        return self._start_read(ReadInto(buf, partial))
+        future = self._start_read(ReadInto(buf, partial))
+        if not future.done():
+            future.add_done_callback(self._give_back)
+        return future
+
+    def _give_back(self, future: "asyncio.Future[int]") -> None:
+        """Let go of the caller's buffer at once where its read is cancelled."""
+        if future.cancelled() and future is self._read_future:
+            self._abandon_read()
 
     def read_until_close(self) -> "asyncio.Future[bytes]":
         """Read everything until the other side closes, at most ``max_buffer_size`` bytes.
 
         Returns:
-            A future for the bytes, which fails if an error closed the stream.
+            A future for the bytes, which fails if an error closed the stream: these may not be
+            all. They can be read with `read_bytes` then.
         """
         return self._start_read(ReadUntilClose())
 
@@ -189,25 +199,33 @@ class BaseIOStream(Descriptor):
         if self._fd_read >= 0 and not self._read_buffer and not self._inline_reads and read.least:
             return future  # the loop will say when there is something
         try:
-            if self._read_buffer or self._closed or isinstance(read, ReadInto):
-                if self._from_buffer(read):
-                    self._watch_idle()
-                    return future
-                if self._closed:
-                    raise self._closed_error()
+            if (self._read_buffer or self._closed or not read.least) and self._from_buffer(read):
+                self._watch_idle()
+                return future
+            if self._closed:
+                raise self._closed_error()
             if self._ready:
-                self._inline_reads = max(0, self._inline_reads - 1)
-                self._fill()
+                if self._inline_reads:
+                    self._fill()
                 if self._read_future is not None:
+                    self._inline_reads = 0
                     self._watch_read()
+                elif not self._is_complete():
+                    raise self._closed_error()
+                else:
+                    self._watch_idle()
         except UnsatisfiableReadError as error:
             # As when it is found later: the future fails.
             self._unsatisfiable(error)
-        except BaseException:
+        except Exception as error:
             # It is raised here, so nobody looks at the future.
             future.cancel()
             self._abandon_read()
-            raise
+            if self._closed:
+                raise
+            error.__traceback__ = None  # which refers to a frame, and so to the stream
+            self.close(error)
+            raise self._closed_error() from error
         return future
 
     def _from_buffer(self, read: Read | ReadInto) -> bool:
@@ -219,7 +237,7 @@ class BaseIOStream(Descriptor):
                 return False
             self._finish_read_into(read)
         elif isinstance(read, ReadUntilClose):
-            if not self._closed:
+            if not self._closed or not self._is_complete():
                 return False
             self._finish_read(len(buffer))
         elif (end := read.end(buffer)) is not None:
@@ -254,9 +272,10 @@ class BaseIOStream(Descriptor):
                 if count == 0:
                     self.close()
                 return
-            blocked = count < asked and self._short_means_blocked
-            if blocked:
+            if count < asked and self._short_means_blocked:
                 self._inline_reads = 0
+            else:
+                self._inline_reads -= 1
             if not buffer and type(read) is ReadBytes and read.least <= count <= read.count:
                 future, self._read_future, self._read = self._read_future, None, None
                 if future is not None:
@@ -272,12 +291,12 @@ class BaseIOStream(Descriptor):
                 raise StreamBufferFullError(
                     f"more than max_buffer_size ({self.max_buffer_size} bytes) came unread"
                 )
-            if blocked:
+            if not self._inline_reads:
                 return
 
     def _read_failed(self, error: OSError) -> None:
         """Close the stream, without a word if the other side has just gone."""
-        if error.errno not in _GONE:
+        if not self._is_gone(error):
             raise error
         error.__traceback__ = None  # which refers to a frame, and so to the stream
         self.close(error)
@@ -291,11 +310,16 @@ class BaseIOStream(Descriptor):
                     self._read_failed(error)
                     return
                 if not count:
+                    self._inline_reads = 0
                     if count == 0:
                         self.close()
                     return
                 read.filled += count
                 if count < len(rest) and self._short_means_blocked:
+                    self._inline_reads = 0
+                else:
+                    self._inline_reads -= 1
+                if not self._inline_reads:
                     break
         if read.is_satisfied():
             self._finish_read_into(read)
@@ -445,7 +469,7 @@ class BaseIOStream(Descriptor):
         except BlockingIOError:
             return 0
         except Exception as error:
-            if not (isinstance(error, OSError) and error.errno in _GONE):
+            if not self._is_gone(error):
                 gen_log.warning("Write error on %s: %s", self.fileno(), error)
             error.__traceback__ = None
             self.close(error)
@@ -518,13 +542,20 @@ class BaseIOStream(Descriptor):
         self._unwatch_read()
         self._unwatch_write()
         self._closed = True
-        self.close_fd()
-        self._space = memoryview(b"")
-        write_buffer, self._write_buffer = self._write_buffer, None
-        if write_buffer is not None:
-            write_buffer.clear()
-        self._fail_pending()
-        self._run_close_callback()
+        try:
+            self.close_fd()
+        except OSError as error:
+            # The descriptor is gone in any case; there is only to be told why.
+            error.__traceback__ = None
+            if self.error is None:
+                self.error = error
+        finally:
+            self._space = memoryview(b"")
+            write_buffer, self._write_buffer = self._write_buffer, None
+            if write_buffer is not None:
+                write_buffer.clear()
+            self._fail_pending()
+            self._run_close_callback()
 
     def closed(self) -> bool:
         """Whether the stream is closed."""
@@ -534,7 +565,7 @@ class BaseIOStream(Descriptor):
         """Let everything that waits know that the stream is closed."""
         future, read = self._read_future, self._read
         if future is not None and not future.done():
-            if isinstance(read, ReadUntilClose) and (self.error is None or _is_gone(self.error)):
+            if isinstance(read, ReadUntilClose) and self._is_complete():
                 self._finish_read(len(self._read_buffer))
             else:
                 self._abandon_read()
@@ -554,6 +585,12 @@ class BaseIOStream(Descriptor):
     def _closed_error(self) -> StreamClosedError:
         return StreamClosedError(self.error)
 
+    def _is_complete(self) -> bool:
+        """Whether the stream ended by itself, as one that is reset does too."""
+        return self.error is None or (
+            isinstance(self.error, Exception) and self._is_gone(self.error)
+        )
 
-def _is_gone(error: BaseException) -> bool:
-    return isinstance(error, OSError) and error.errno in _GONE
+    def _is_gone(self, error: Exception) -> bool:
+        """Whether an error means no more than that the other side has gone."""
+        return isinstance(error, OSError) and error.errno in _GONE

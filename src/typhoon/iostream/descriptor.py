@@ -97,11 +97,17 @@ class Descriptor:
             self.io_loop.selector_loop.add_writer(self._fd_write, self._on_writable)
 
     def _unwatch_read(self) -> None:
-        if self._fd_read >= 0:
-            self.io_loop.selector_loop.remove_reader(self._fd_read)
-            self._fd_read = -1
+        fd, self._fd_read = self._fd_read, -1
+        if fd >= 0:
+            try:
+                self.io_loop.selector_loop.remove_reader(fd)
+            except OSError:
+                pass  # somebody else has closed it: the system watches it no longer
 
     def _unwatch_write(self) -> None:
-        if self._fd_write >= 0:
-            self.io_loop.selector_loop.remove_writer(self._fd_write)
-            self._fd_write = -1
+        fd, self._fd_write = self._fd_write, -1
+        if fd >= 0:
+            try:
+                self.io_loop.selector_loop.remove_writer(fd)
+            except OSError:
+                pass  # as above

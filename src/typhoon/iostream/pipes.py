@@ -1,5 +1,6 @@
 """`PipeIOStream`: a stream over a pipe or another descriptor that can be polled."""
 
+import errno
 import os
 from typing import Any
 
@@ -36,3 +37,8 @@ class PipeIOStream(BaseIOStream):
 
     def write_to_fd(self, data: bytes | memoryview) -> int:
         return os.write(self.fd, data)
+
+    def _is_gone(self, error: Exception) -> bool:
+        # The writing end can be read, with this error, when nobody reads from the other.
+        bad = isinstance(error, OSError) and error.errno == errno.EBADF
+        return bad or super()._is_gone(error)

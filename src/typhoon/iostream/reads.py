@@ -15,6 +15,7 @@ Each kind of read has a method `end`, which looks into the bytes received and no
 It is called after each chunk that comes, always with the same bytes and those that were added.
 """
 
+import operator
 import re
 
 from typhoon.iostream.errors import UnsatisfiableReadError
@@ -26,7 +27,9 @@ class ReadBytes:
     __slots__ = ("count", "least", "partial")
 
     def __init__(self, count: int, partial: bool) -> None:
-        self.count = count
+        self.count = count = operator.index(count)
+        if count < 0:
+            raise ValueError(f"cannot read {count} bytes: the number must not be negative")
         self.partial = partial
         self.least = min(count, 1) if partial else count
 
@@ -42,6 +45,8 @@ class ReadUntil:
     least = 1
 
     def __init__(self, delimiter: bytes, limit: int | None) -> None:
+        if isinstance(delimiter, str):
+            raise TypeError(f"read_until: the delimiter {delimiter!r} is to be bytes")
         self._delimiter = delimiter
         self._limit = limit
         self._searched = 0
@@ -67,6 +72,8 @@ class ReadUntilRegex:
     least = 1
 
     def __init__(self, pattern: re.Pattern[bytes], limit: int | None) -> None:
+        if isinstance(pattern.pattern, str):
+            raise TypeError(f"read_until_regex: the pattern {pattern.pattern!r} is to be bytes")
         self._pattern = pattern
         self._limit = limit
 
@@ -94,6 +101,8 @@ class ReadInto:
 
     def __init__(self, buffer: bytearray | memoryview, partial: bool) -> None:
         self.view = memoryview(buffer).cast("B")
+        if self.view.readonly:
+            raise TypeError("read_into: the buffer cannot be written to; use a bytearray")
         self.filled = 0
         size = len(self.view)
         self.least = min(size, 1) if partial else size

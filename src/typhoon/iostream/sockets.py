@@ -8,15 +8,14 @@ import ssl
 from typing import Any
 
 from typhoon.iostream.base import BaseIOStream
+from typhoon.iostream.reads import Read, ReadInto
 from typhoon.log import gen_log
-from typhoon.netutil import ssl_wrap_socket
+from typhoon.netutil import ssl_options_to_context, ssl_wrap_socket
 
-_IN_PROGRESS = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EAGAIN, errno.EALREADY})
-
-_PEER_GAVE_UP = frozenset(
-    {ssl.SSL_ERROR_EOF, ssl.SSL_ERROR_ZERO_RETURN, errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN}
+_IN_PROGRESS = frozenset(
+    {errno.EINPROGRESS, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)}
 )
-"""Ends of a handshake that need no word in the log. (The numbers of the two kinds differ.)"""
+"""Not EAGAIN: where the queue of a UNIX socket is full, nothing goes on behind it."""
 
 SSLOptions = dict[str, Any] | ssl.SSLContext
 
@@ -73,7 +72,7 @@ class IOStream(BaseIOStream):
         return self.socket.send(data)
 
     def set_nodelay(self, value: bool) -> None:
-        if self.socket is not None and self.socket.family in (socket.AF_INET, socket.AF_INET6):
+        if not self._closed and self.socket.family in (socket.AF_INET, socket.AF_INET6):
             try:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1 if value else 0)
             except OSError as error:
@@ -92,7 +91,15 @@ class IOStream(BaseIOStream):
         Returns:
             A future for the stream. It fails with `StreamClosedError`, of which ``real_error`` is
             the reason, or with `ssl.SSLError`.
+
+        Raises:
+            StreamClosedError: The stream is closed.
+            RuntimeError: It is being connected already.
         """
+        if self._closed:
+            raise self._closed_error()
+        if self._opening is not None:
+            raise RuntimeError("Already connecting: connect a stream once")
         future = self._begin_opening()
         self._unwatch_read()
         try:
@@ -103,6 +110,9 @@ class IOStream(BaseIOStream):
                 error.__traceback__ = None
                 self.close(error)
                 return future
+        except BaseException:
+            self.close()  # it is no address
+            raise
         self._watch_write()
         return future
 
@@ -163,8 +173,11 @@ class IOStream(BaseIOStream):
             connection.
 
         Raises:
-            ValueError: Something is still being read or written.
+            StreamClosedError: The stream is closed.
+            ValueError: Something is still being read or written, or `ssl_options` are wrong.
         """
+        if self._closed:
+            raise self._closed_error()
         if (
             self.reading()
             or not self._ready
@@ -175,30 +188,31 @@ class IOStream(BaseIOStream):
             raise ValueError(
                 "the stream is not idle; await what is being read and written before start_tls"
             )
-        if self._closed:
-            raise self._closed_error()
-        if ssl_options is None:
+        if ssl_options is not None:
+            context = ssl_options_to_context(ssl_options, server_side)
+        else:
             context = ssl.create_default_context(
                 ssl.Purpose.CLIENT_AUTH if server_side else ssl.Purpose.SERVER_AUTH
             )
             if not server_side and server_hostname is None:
                 context.check_hostname = False
-            ssl_options = context
         sock, callback = self._give_up_socket(), self._close_callback
         try:
             wrapped = ssl_wrap_socket(
                 sock,
-                ssl_options,
+                context,
                 server_hostname=server_hostname,
                 server_side=server_side,
                 do_handshake_on_connect=False,
             )
         except BaseException:
             sock.close()
+            self._run_close_callback()
             raise
+        self._close_callback = None
         stream = SSLIOStream(
             wrapped,
-            ssl_options=ssl_options,
+            ssl_options=context,
             max_buffer_size=self.max_buffer_size,
             read_chunk_size=self.read_chunk_size,
             max_write_buffer_size=self.max_write_buffer_size,
@@ -236,17 +250,20 @@ class SSLIOStream(IOStream):
         self._handshake_waiter: asyncio.Future[SSLIOStream] | None = None
         super().__init__(*args, **kwargs)
         self._ready = False
-        if isinstance(self.socket, ssl.SSLSocket) and _is_connected(self.socket):
+        self._woken = False
+        if isinstance(self.socket, ssl.SSLSocket):
             # In the next turn, as the caller may want to be told.
             self._loop.call_soon(self._handshake)
 
     def reading(self) -> bool:
-        return not self._handshaken or super().reading()
+        return not (self._handshaken or self._closed) or super().reading()
 
     def writing(self) -> bool:
-        return not self._handshaken or super().writing()
+        return not (self._handshaken or self._closed) or super().writing()
 
     def connect(self, address: Any, server_hostname: str | None = None) -> "asyncio.Future[Any]":
+        if isinstance(self.socket, ssl.SSLSocket):
+            raise ValueError("connect() begins TLS itself: make the stream of a plain socket")
         self._server_hostname = server_hostname
         return super().connect(address)
 
@@ -261,11 +278,13 @@ class SSLIOStream(IOStream):
         """
         if self._handshake_waiter is not None and not self._handshake_waiter.done():
             raise RuntimeError("Already waiting: one wait_for_handshake at a time")
-        future = self._handshake_waiter = self._loop.create_future()
+        future = self._loop.create_future()
         if self._handshaken:
             future.set_result(self)
         elif self._closed:
             future.set_exception(self._closed_error())
+        else:
+            self._handshake_waiter = future
         return future
 
     def _connected(self) -> None:
@@ -273,13 +292,19 @@ class SSLIOStream(IOStream):
         if not isinstance(self.socket, ssl.SSLSocket):
             self._unwatch_write()  # the new socket object is to be watched
             sock: socket.socket = self.socket
-            self.socket = ssl_wrap_socket(
-                sock,
-                self._ssl_options,
-                server_hostname=self._server_hostname,
-                do_handshake_on_connect=False,
-                server_side=False,
-            )
+            try:
+                self.socket = ssl_wrap_socket(
+                    sock,
+                    self._ssl_options,
+                    server_hostname=self._server_hostname,
+                    do_handshake_on_connect=False,
+                    server_side=False,
+                )
+            except (OSError, ValueError) as error:
+                gen_log.warning("Cannot begin TLS with %s: %s", self._peer(), error)
+                error.__traceback__ = None
+                self.close(error)
+                return
         self._handshake()
 
     def _handshake(self) -> None:
@@ -292,8 +317,8 @@ class SSLIOStream(IOStream):
             self._watch_read()
         except ssl.SSLWantWriteError:
             self._watch_write()
-        except OSError as error:
-            if error.errno not in _PEER_GAVE_UP:
+        except (OSError, ValueError) as error:
+            if not self._is_gone(error):
                 peer = self._peer()
                 gen_log.warning("SSL Error on %s %s: %s", self.fileno(), peer, error)
             error.__traceback__ = None
@@ -311,9 +336,34 @@ class SSLIOStream(IOStream):
         except OSError:
             return "(not connected)"
 
+    def _is_gone(self, error: Exception) -> bool:
+        if isinstance(error, ssl.SSLError):
+            return isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        is_unconnected = isinstance(error, OSError) and error.errno == errno.ENOTCONN
+        return is_unconnected or super()._is_gone(error)
+
+    def _start_read(self, read: Read | ReadInto) -> "asyncio.Future[Any]":
+        future = super()._start_read(read)
+        if self._read_future is not None:
+            self._look_into_record()
+        return future
+
+    def _look_into_record(self) -> None:
+        """Have the read go on with the rest of a TLS record, of which the loop knows nothing."""
+        if not self._woken and self._handshaken and not self._closed and self.socket.pending():
+            self._woken = True
+            self._loop.call_soon(self._on_record)
+
+    def _on_record(self) -> None:
+        self._woken = False
+        if not self._closed:
+            self._on_readable()
+
     def _on_readable(self) -> None:
         if self._ready:
             super()._on_readable()
+            if self._read_future is not None:
+                self._look_into_record()
         else:
             self._handshake()
 
@@ -355,11 +405,3 @@ class SSLIOStream(IOStream):
             waiter.set_exception(self._closed_error())
             waiter.exception()
         super()._fail_pending()
-
-
-def _is_connected(sock: socket.socket) -> bool:
-    try:
-        sock.getpeername()
-    except OSError:
-        return False
-    return True
