@@ -105,7 +105,8 @@ def chain_future(a: AnyFuture[_T], b: AnyFuture[_T]) -> None:
     either kind, and belong to different threads and event loops.
     """
 
-    def copy(_: Any = None) -> None:
+    # `a` is an argument: a future of a thread keeps its callbacks, and would be kept by them.
+    def copy(a: AnyFuture[_T]) -> None:
         if b.done():
             return
         if a.cancelled():
@@ -120,9 +121,9 @@ def chain_future(a: AnyFuture[_T], b: AnyFuture[_T]) -> None:
         return
     loop = b.get_loop()
 
-    def copy_in_its_loop(_: Any) -> None:
+    def copy_in_its_loop(a: AnyFuture[_T]) -> None:
         try:
-            loop.call_soon_threadsafe(copy)
+            loop.call_soon_threadsafe(copy, a)
         except RuntimeError:
             if not loop.is_closed():  # where nobody waits for `b` any more
                 raise
