@@ -407,7 +407,15 @@ impl<'a, 'py> Run<'a, 'py> {
 fn polled(future: Bound<'_, PyAny>) -> PyResult<Awaited<'_>> {
     Ok(match awaiting::poll(&future) {
         Polled::Done(value) => Awaited::Ready(Input::Value(value)),
-        Polled::Failed(error) => Awaited::Ready(Input::Error(error)),
+        Polled::Failed(error) => {
+            let done = intern!(future.py(), "done");
+            if future.call_method0(done)?.is_truthy()? {
+                return Ok(Awaited::Ready(Input::Error(error)));
+            }
+            // `yield from future` has marked it as awaited already, so that it refuses to be polled.
+            future.setattr(intern!(future.py(), "_asyncio_future_blocking"), false)?;
+            Awaited::Pending(future)
+        }
         Polled::Pending => {
             // Polling has marked it as awaited by a task.
             future.setattr(intern!(future.py(), "_asyncio_future_blocking"), false)?;

@@ -81,6 +81,9 @@ impl RouteTable {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for entry in &self.entries {
             visit.call(&entry.rule)?;
+            if let Some((_, hit)) = &entry.exact {
+                visit.call(hit)?;
+            }
             match &entry.matcher {
                 Matcher::Pattern { regex, .. } => visit.call(regex)?,
                 Matcher::Function(function) => visit.call(function)?,

@@ -146,7 +146,9 @@ impl ServerConnection {
             this.request = None;
             this.body = Vec::new();
         }
-        drop(transport);
+        if let Some(transport) = transport {
+            forget_reader(transport.bind(slf.py()))?;
+        }
         slf.call_method0(intern!(slf.py(), "_lost")).map(drop)
     }
 
@@ -400,5 +402,15 @@ impl ServerConnection {
     #[getter]
     fn is_busy(&self) -> bool {
         self.exchange || self.phase == Phase::Head
+    }
+}
+
+/// Free a closed transport of asyncio's selector loop at once, and not when the garbage collector
+/// comes by: it refers to itself, by the bound method that reads.
+fn forget_reader(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let name = intern!(transport.py(), "_read_ready_cb");
+    match transport.getattr_opt(name)? {
+        Some(_) => transport.setattr(name, transport.py().None()),
+        None => Ok(()),
     }
 }
