@@ -485,7 +485,7 @@ def test_asynchronous(example: Callable[..., Server]) -> None:
     assert server.get("/").text == "Hello, world"
 
 
-@pytest.mark.filterwarnings("ignore:the callback argument of fetch:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:the callback argument of fetch.*:DeprecationWarning")
 def test_fetching_with_a_callback(
     example: Callable[..., Server],
     origin: Callable[..., Server],
