@@ -92,10 +92,9 @@ class Fixtures:
         """A coroutine that is marked has a loop, whether or not it asks for it."""
         if not collector.istestfunction(obj, name):
             return
-        own = [mark.name for mark in getattr(obj, "pytestmark", ())]
-        if "gen_test" not in own and collector.get_closest_marker("gen_test") is None:
-            return
-        if _is_coroutine_function(obj):
+        own = getattr(obj, "pytestmark", None)
+        marks = [*collector.iter_markers("gen_test"), *(own if isinstance(own, list) else ())]
+        if any(mark.name == "gen_test" for mark in marks) and _is_coroutine_function(obj):
             pytest.mark.usefixtures("io_loop")(obj)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
