@@ -102,6 +102,6 @@ async def test_the_limit_of_the_head(io_loop: IOLoop) -> None:
     async with answers(head) as url:
         with closing(SimpleAsyncHTTPClient(force_instance=True, max_header_size=1100)) as client:
             assert (await client.fetch(url)).code == 204
-        with closing(SimpleAsyncHTTPClient(force_instance=True, max_header_size=900)) as client:
-            with refused, pytest.raises(UnsatisfiableReadError):
-                await client.fetch(url)
+        client = SimpleAsyncHTTPClient(force_instance=True, max_header_size=900)
+        with closing(client), refused, pytest.raises(UnsatisfiableReadError):
+            await client.fetch(url)
