@@ -4,8 +4,11 @@ pytest imports it wherever Typhoon is installed. So it imports the rest of Typho
 test makes use of it, and stands outside `typhoon.testing`.
 """
 
+import asyncio
 import functools
+import importlib
 import inspect
+import types
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +29,44 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not config.pluginmanager.hasplugin("tornado"):
         config.pluginmanager.register(Fixtures(), "typhoon-fixtures")
+        if config.pluginmanager.hasplugin("asyncio"):
+            try:
+                config.pluginmanager.register(_loops_of_pytest_asyncio(), "typhoon-asyncio")
+            except TypeError:  # from before `loop_scope`; io_loop says so to those who ask for it
+                pass
+
+
+def _loops_of_pytest_asyncio() -> types.ModuleType:
+    """Fixtures that are the loop on which pytest-asyncio runs a test, one for each scope of loops.
+
+    A fixture that is a coroutine is the one way to ask for it.
+    """
+    fixture: Any = importlib.import_module("pytest_asyncio").fixture
+
+    async def running_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    fixtures = types.ModuleType("typhoon-asyncio")
+    for scope in ("function", "class", "module", "package", "session"):
+        # A fixture has a function of its own.
+        function = types.FunctionType(running_loop.__code__, globals(), running_loop.__name__)
+        name = f"_typhoon_{scope}_loop"
+        setattr(fixtures, scope, fixture(loop_scope=scope, name=name)(function))
+    return fixtures
+
+
+def _use_loop_of_pytest_asyncio(request: pytest.FixtureRequest, mark: pytest.Mark) -> None:
+    """Make the loop on which pytest-asyncio will run this test the current one."""
+    if not request.config.pluginmanager.hasplugin("typhoon-asyncio"):
+        pytest.fail(
+            "Typhoon's fixtures need pytest-asyncio 0.24 or newer in a test that it runs: update "
+            "it, or leave out the mark asyncio, and Typhoon runs the test",
+            pytrace=False,
+        )
+    scope = mark.kwargs.get("loop_scope") or request.config.getini(
+        "asyncio_default_test_loop_scope"
+    )
+    asyncio.set_event_loop(request.getfixturevalue(f"_typhoon_{scope}_loop"))
 
 
 def _runs_here(item: pytest.Item) -> bool:
@@ -51,10 +92,9 @@ class Fixtures:
         """A coroutine that is marked has a loop, whether or not it asks for it."""
         if not collector.istestfunction(obj, name):
             return
-        own = [mark.name for mark in getattr(obj, "pytestmark", ())]
-        if "gen_test" not in own and collector.get_closest_marker("gen_test") is None:
-            return
-        if _is_coroutine_function(obj):
+        own = getattr(obj, "pytestmark", None)
+        marks = [*collector.iter_markers("gen_test"), *(own if isinstance(own, list) else ())]
+        if any(mark.name == "gen_test" for mark in marks) and _is_coroutine_function(obj):
             pytest.mark.usefixtures("io_loop")(obj)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -91,8 +131,10 @@ class Fixtures:
                 "anyio, and Typhoon runs it",
                 pytrace=False,
             )
-        if request.node.get_closest_marker("asyncio") is not None:
-            loop = TestLoop(IOLoop.current)  # pytest-asyncio's
+        mark = request.node.get_closest_marker("asyncio")
+        if mark is not None and request.config.pluginmanager.hasplugin("asyncio"):
+            _use_loop_of_pytest_asyncio(request, mark)
+            loop = TestLoop(IOLoop.current)
         else:
             loop = TestLoop(lambda: IOLoop(make_current=False))
         yield loop.io_loop

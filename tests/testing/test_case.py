@@ -63,6 +63,21 @@ def test_a_loop_that_was_current_is_not_closed_and_is_current_again() -> None:
         outer.close()
 
 
+def test_the_loop_is_closed_if_the_set_up_fails() -> None:
+    class Case(AsyncTestCase):
+        def setUp(self) -> None:
+            super().setUp()
+            raise ZeroDivisionError
+
+        def test(self) -> None:
+            pass
+
+    case = Case("test")
+    assert len(run(case).errors) == 1
+    assert case.io_loop.asyncio_loop.is_closed()
+    assert IOLoop.current(instance=False) is None
+
+
 def test_tasks_that_are_left_over_are_cancelled() -> None:
     cancelled = []
 

@@ -170,27 +170,43 @@ def test_serves_tls_if_the_options_say_so(pytester: pytest.Pytester) -> None:
     run(pytester).assert_outcomes(passed=1)
 
 
-def test_leaves_tests_to_other_plugins(pytester: pytest.Pytester) -> None:
-    other = """
-        def pytest_configure(config):
-            config.addinivalue_line("markers", "asyncio: as pytest-asyncio has it")
-            config.addinivalue_line("markers", "anyio: as anyio has it")
+def test_uses_the_loop_of_pytest_asyncio(pytester: pytest.Pytester) -> None:
+    """One that has the documented interface of pytest-asyncio, and no more."""
+    pytester.makepyfile(
+        pytest_asyncio="""
+        import pytest
 
-        @pytest.fixture(autouse=True)
-        def loop_of_another_plugin(request):
-            if request.node.get_closest_marker("asyncio") is None:
-                yield
-            else:
-                with asyncio.Runner() as runner:
-                    asyncio.set_event_loop(runner.get_loop())
-                    yield runner
-                    asyncio.set_event_loop(None)
+        def fixture(*, loop_scope, name):
+            def decorate(function):
+                @pytest.fixture(name=name)
+                def run(runners):
+                    return runners[loop_scope].run(function())
+
+                return run
+
+            return decorate
+        """
+    )
+    other = """
+        def pytest_addoption(parser):
+            parser.addini("asyncio_default_test_loop_scope", "", default="function")
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_configure(config):
+            config.pluginmanager.register(object(), "asyncio")
+            config.addinivalue_line("markers", "asyncio(loop_scope): run it on a loop")
+
+        @pytest.fixture
+        def runners():
+            with asyncio.Runner() as function, asyncio.Runner() as module:
+                yield {"function": function, "module": module}
 
         def pytest_pyfunc_call(pyfuncitem):
-            if pyfuncitem.get_closest_marker("asyncio") is not None:
+            mark = pyfuncitem.get_closest_marker("asyncio")
+            if mark is not None:
                 names = pyfuncitem._fixtureinfo.argnames
                 arguments = {name: pyfuncitem.funcargs[name] for name in names}
-                runner = pyfuncitem.funcargs["loop_of_another_plugin"]
+                runner = pyfuncitem.funcargs["runners"][mark.kwargs.get("loop_scope", "function")]
                 runner.run(pyfuncitem.obj(**arguments))
                 return True
     """
@@ -200,22 +216,43 @@ def test_leaves_tests_to_other_plugins(pytester: pytest.Pytester) -> None:
         import asyncio
         import pytest
 
+        @pytest.mark.parametrize("number", [1, 2])
         @pytest.mark.asyncio
-        async def test_with_its_loop(io_loop, http_client, http_server_url):
-            assert asyncio.get_running_loop() is io_loop.asyncio_loop
+        async def test_loop(runners, io_loop, http_client, http_server_url, number):
+            assert runners["function"].get_loop() is io_loop.asyncio_loop
+            assert (await http_client.fetch(http_server_url)).body == b"Hello"
+
+        @pytest.mark.asyncio(loop_scope="module")
+        async def test_scope(runners, io_loop, http_client, http_server_url):
+            assert runners["module"].get_loop() is io_loop.asyncio_loop
             assert (await http_client.fetch(http_server_url)).body == b"Hello"
 
         @pytest.mark.asyncio
-        async def test_without_any_fixture():
+        async def test_without_any_fixture(runners):
             pass
+
+        async def test_its_own_loop(runners, io_loop, http_client, http_server_url):
+            assert io_loop.asyncio_loop not in [runner.get_loop() for runner in runners.values()]
+            assert (await http_client.fetch(http_server_url)).body == b"Hello"
+        """
+    )
+    pytester.syspathinsert()
+    run(pytester).assert_outcomes(passed=5)
+
+
+def test_leaves_tests_to_anyio(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
 
         @pytest.mark.anyio
         async def test_of_anyio(io_loop):
             pass
         """
     )
+    pytester.makeini("[pytest]\nmarkers = anyio: run it on any loop")
     result = run(pytester)
-    result.assert_outcomes(passed=2, errors=1)
+    result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*cannot be used in a test that anyio runs*"])
 
 

@@ -53,6 +53,7 @@ class AsyncTestCase(unittest.TestCase):
         self.__running = False
         self.__result: Any = None
         self.__loop = TestLoop(self.get_new_ioloop)
+        self.addCleanup(self.__loop.close)  # for when no tearDown follows a setUp that failed
         self.io_loop = self.__loop.io_loop
         super().setUp()
 

@@ -1,0 +1,31 @@
+"""A client on each kind of loop, and a server."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from http_servers import APP
+from support import Server, new_event_loop
+from typhoon.ioloop import IOLoop
+from typhoon.simple_httpclient import SimpleAsyncHTTPClient
+from typhoon.testing.loops import TestLoop
+
+
+@pytest.fixture
+def io_loop(loop_kind: str) -> Iterator[IOLoop]:
+    """Each kind of loop in turn."""
+    loop = TestLoop(lambda: IOLoop(make_current=False, asyncio_loop=new_event_loop(loop_kind)))
+    yield loop.io_loop
+    loop.close()
+
+
+@pytest.fixture
+def client(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
+    with closing(SimpleAsyncHTTPClient(force_instance=True)) as client:
+        yield client
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    return serve(APP)
