@@ -95,6 +95,31 @@ def test_a_streamed_body_over_a_stream(serve, loop_kind):
 
 
 @drivers
+def test_pieces_of_a_few_bytes(serve, loop_kind, server_class):
+    """Framing that is longer than a piece, and that comes in parts."""
+    sizes: list[int] = []
+
+    @stream_request_body
+    class Pieces(RequestHandler):
+        def data_received(self, chunk: bytes) -> None:
+            sizes.append(len(chunk))
+
+        def put(self) -> None:
+            self.write(str(sum(sizes)))
+
+    app = Application([("/", Pieces)])
+    options: dict[str, Any] = {"chunk_size": 2, "server_class": server_class}
+    client = serve(app, loop_kind=loop_kind, **options).connect()
+    client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n")
+    client.send(b"Expect: 100-continue\r\n\r\n")
+    assert client.response().status == 100
+    client.send(b"0009\r\n123456789\r\n000;long=extension\r\nTrailer: of many by")
+    client.send(b"tes\r\n\r\n")
+    assert client.response().text == "9"
+    assert max(sizes) == 2
+
+
+@drivers
 @pytest.mark.parametrize("size", [1000, 1001])
 def test_decompressed_bodies_are_limited(serve, server_class, size):
     import gzip

@@ -72,19 +72,21 @@ impl Body {
 
     /// Take one step: how many bytes of `input` are done with, and what they were. There is `room`
     /// for so many bytes of content; what announces more is refused before any of that is taken.
+    /// No more than `most` bytes of it are given at a time.
     pub(super) fn step<'a>(
         &mut self,
         input: &'a [u8],
         limits: &Limits,
         mut room: u64,
+        most: usize,
     ) -> Result<(usize, Step<'a>), Error> {
         match self {
             Self::Length(0) => Ok((0, Step::End(None))),
             Self::Length(remaining) if *remaining > room => Err(Error::LengthTooLarge),
-            Self::Length(remaining) => Ok(take(input, remaining)),
+            Self::Length(remaining) => Ok(take(input, remaining, most)),
             Self::UntilClose if room == 0 && !input.is_empty() => Err(Error::BodyTooLarge),
-            Self::UntilClose => Ok(take(input, &mut room)),
-            Self::Chunked(chunked) => chunked.step(input, limits, room),
+            Self::UntilClose => Ok(take(input, &mut room, most)),
+            Self::Chunked(chunked) => chunked.step(input, limits, room, most),
         }
     }
 
@@ -101,11 +103,12 @@ impl Body {
     }
 }
 
-fn take<'a>(input: &'a [u8], remaining: &mut u64) -> (usize, Step<'a>) {
+fn take<'a>(input: &'a [u8], remaining: &mut u64, most: usize) -> (usize, Step<'a>) {
     if input.is_empty() {
         return (0, Step::NeedMore);
     }
-    let length = usize::try_from(*remaining).map_or(input.len(), |most| most.min(input.len()));
+    let most = most.min(input.len());
+    let length = usize::try_from(*remaining).map_or(most, |remaining| remaining.min(most));
     *remaining -= length as u64;
     (length, Step::Data(&input[..length]))
 }
@@ -116,6 +119,7 @@ impl Chunked {
         input: &'a [u8],
         limits: &Limits,
         room: u64,
+        most: usize,
     ) -> Result<(usize, Step<'a>), Error> {
         let mut position = 0;
         loop {
@@ -124,7 +128,7 @@ impl Chunked {
                     return Err(Error::ChunksTooLarge);
                 }
                 if *remaining > 0 {
-                    let (taken, step) = take(&input[position..], remaining);
+                    let (taken, step) = take(&input[position..], remaining, most);
                     return Ok((position + taken, step));
                 }
                 self.state = ChunkState::DataEnd { seen_cr: false };

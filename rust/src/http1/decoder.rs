@@ -134,12 +134,24 @@ impl Decoder {
     /// # Errors
     /// The message is against the rules or over a limit; this decoder cannot go on.
     pub fn decode<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Event<'a>), Error> {
+        self.decode_up_to(input, usize::MAX)
+    }
+
+    /// The same, with no more than `most` bytes of content at a time.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_up_to<'a>(
+        &mut self,
+        input: &'a [u8],
+        most: usize,
+    ) -> Result<(usize, Event<'a>), Error> {
         match &mut self.state {
             State::Done => Ok((0, Event::NeedMore)),
             State::Head { .. } => self.decode_head(input),
             State::Body(body) => {
                 let room = self.limits.max_body_size.saturating_sub(self.received);
-                let (consumed, step) = body.step(input, &self.limits, room)?;
+                let (consumed, step) = body.step(input, &self.limits, room, most)?;
                 let event = match step {
                     Step::NeedMore => Event::NeedMore,
                     Step::Data(data) => {

@@ -65,6 +65,7 @@ pub struct Encoder {
     /// Servers: the facts of that request which shape the response.
     version: Version,
     method: Method,
+    asked_to_stay: bool,
     keep_alive: bool,
 }
 
@@ -100,6 +101,7 @@ impl Encoder {
             expecting_head: false,
             version: Version::Http11,
             method: Method::Other,
+            asked_to_stay: true,
             keep_alive: true,
         }
     }
@@ -111,6 +113,7 @@ impl Encoder {
             StartLine::Request { method, .. } => Method::of(request.text(method)),
             StartLine::Response { .. } => Method::Other,
         };
+        self.asked_to_stay = request.keep_alive;
         self.keep_alive = request.keep_alive;
         self.framing = None;
         self.expecting_head = true;
@@ -210,7 +213,7 @@ impl Encoder {
             // RFC 9112 §9.6: also beside what the application says about the connection. HTTP/1.0
             // closes unless both sides say otherwise (§9.3).
             let unsaid = self.version == Version::Http10 && !facts.connection;
-            if !self.keep_alive && !facts.close && !unsaid {
+            if !self.keep_alive && !facts.close && (self.asked_to_stay || !unsaid) {
                 out.extend_from_slice(b"Connection: close\r\n");
             } else if self.keep_alive && unsaid {
                 out.extend_from_slice(b"Connection: Keep-Alive\r\n");

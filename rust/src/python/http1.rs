@@ -217,12 +217,7 @@ impl HTTP1Codec {
         let size = size.max(1);
         for _ in 0..CHUNKS_PER_TURN {
             let input = self.input.bytes(py);
-            let length = input.len().min(size - self.joined.len());
-            let decoded = match self.decoder.decode(&input[..length]) {
-                // Of a head or trailers, which are looked at whole.
-                Ok((0, Event::NeedMore)) if length < input.len() => self.decoder.decode(input),
-                decoded => decoded,
-            };
+            let decoded = self.decoder.decode_up_to(input, size - self.joined.len());
             let (consumed, event) = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
@@ -233,11 +228,7 @@ impl HTTP1Codec {
             };
             match event {
                 Event::NeedMore => {
-                    let further = consumed < input.len() && consumed > 0;
                     self.input.consume(py, consumed);
-                    if further {
-                        continue;
-                    }
                     self.input.keep(py);
                     return Ok(self.take_joined(py));
                 }

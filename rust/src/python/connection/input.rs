@@ -33,22 +33,11 @@ impl ServerConnection {
                     return Ok((done, Pumped::All));
                 }
                 // A sink gets no more at a time than it has asked for.
-                let end = match &this.sink {
-                    Some(_) => input.len().min(position + this.settings.get().chunk_size),
-                    None => input.len(),
+                let most = match &this.sink {
+                    Some(_) => this.settings.get().chunk_size,
+                    None => usize::MAX,
                 };
-                match this.decoder.decode(&input[position..end]) {
-                    // Of the data behind this framing it gets no more than that, either.
-                    Ok((consumed @ 1.., Event::NeedMore)) if end < input.len() => {
-                        position += consumed;
-                        continue;
-                    }
-                    // A head or trailers, which are looked at whole.
-                    Ok((_, Event::NeedMore)) if end < input.len() => {
-                        this.decoder.decode(&input[position..])
-                    }
-                    decoded => decoded,
-                }
+                this.decoder.decode_up_to(&input[position..], most)
             };
             let (consumed, event) = match decoded {
                 Ok(decoded) => decoded,
