@@ -8,6 +8,7 @@ import ssl
 from typing import Any
 
 from typhoon.iostream.base import BaseIOStream
+from typhoon.iostream.errors import StreamClosedError
 from typhoon.iostream.reads import Read, ReadInto
 from typhoon.log import gen_log
 from typhoon.netutil import ssl_options_to_context, ssl_wrap_socket
@@ -198,16 +199,12 @@ class IOStream(BaseIOStream):
                 context.check_hostname = False
         sock, callback = self._give_up_socket(), self._close_callback
         try:
-            wrapped = ssl_wrap_socket(
-                sock,
-                context,
-                server_hostname=server_hostname,
-                server_side=server_side,
-                do_handshake_on_connect=False,
-            )
-        except BaseException:
+            wrapped = begin_tls(sock, context, server_side, server_hostname)
+        except BaseException as error:
             sock.close()
             self._run_close_callback()
+            if isinstance(error, OSError):
+                raise StreamClosedError(error) from error
             raise
         self._close_callback = None
         stream = SSLIOStream(
@@ -227,6 +224,28 @@ class IOStream(BaseIOStream):
         sock, self.socket = self.socket, None  # type: ignore[assignment]
         self._closed, self._write_buffer = True, None
         return sock
+
+
+def begin_tls(
+    sock: socket.socket,
+    ssl_options: SSLOptions,
+    server_side: bool,
+    server_hostname: str | None = None,
+) -> ssl.SSLSocket:
+    """Put TLS over a connected socket; the handshake is still to be done.
+
+    Raises:
+        OSError: The other side has gone already.
+        ValueError: `server_hostname` does not go with `ssl_options`.
+    """
+    sock.getpeername()  # else the error comes when the new socket has been made, and is lost
+    return ssl_wrap_socket(
+        sock,
+        ssl_options,
+        server_hostname=server_hostname,
+        server_side=server_side,
+        do_handshake_on_connect=False,
+    )
 
 
 class SSLIOStream(IOStream):
@@ -293,13 +312,7 @@ class SSLIOStream(IOStream):
             self._unwatch_write()  # the new socket object is to be watched
             sock: socket.socket = self.socket
             try:
-                self.socket = ssl_wrap_socket(
-                    sock,
-                    self._ssl_options,
-                    server_hostname=self._server_hostname,
-                    do_handshake_on_connect=False,
-                    server_side=False,
-                )
+                self.socket = begin_tls(sock, self._ssl_options, False, self._server_hostname)
             except (OSError, ValueError) as error:
                 gen_log.warning("Cannot begin TLS with %s: %s", self._peer(), error)
                 error.__traceback__ = None
