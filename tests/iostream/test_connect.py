@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import until
+from pairs import Run, until
 
-from conftest import Run
 from typhoon.iostream import IOStream, StreamClosedError
 
 

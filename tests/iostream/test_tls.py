@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs import certificates, half, pair, reset, sockets, until
+from pairs import Run, certificates, half, pair, reset, sockets, until
 
-from conftest import Run
 from typhoon.iostream import IOStream, SSLIOStream, StreamClosedError
 from typhoon.netutil import ssl_wrap_socket
 
@@ -607,6 +606,21 @@ def test_a_cancelled_connect(run: Run) -> None:
 # Nothing is left behind
 
 
+def without_collector(run: Run, connection: Any) -> None:
+    async def main() -> None:
+        refs = await connection()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [ref() for ref in refs] == [None] * len(refs)
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(main)
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("ending", ["fine", "wrong name", "cancelled", "gone", "awaited"])
 def test_freed_without_the_collector(run: Run, ending: str) -> None:
     async def connection() -> list[weakref.ref[Any]]:
@@ -637,16 +651,22 @@ def test_freed_without_the_collector(run: Run, ending: str) -> None:
             await server.read_bytes(1)
         return refs
 
-    async def main() -> None:
-        refs = await connection()
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert [ref() for ref in refs] == [None] * len(refs)
+    without_collector(run, connection)
 
-    run(main)  # for what is made once only
-    gc.collect()
-    gc.disable()
-    try:
-        run(main)
-    finally:
-        gc.enable()
+
+def test_a_failed_connect_is_freed_without_the_collector(run: Run) -> None:
+    async def connection() -> list[weakref.ref[Any]]:
+        with listening() as (listener, address):
+            client = SSLIOStream(socket.socket(), ssl_options=certificates().client)
+            serving = asyncio.ensure_future(serve_once(listener, certificates().server))
+            try:
+                await client.connect(address, server_hostname="other.example")
+            except ssl.SSLCertVerificationError as error:
+                assert error.verify_message.startswith("Hostname mismatch")  # noqa: PT017
+                assert error.reason == client.error.reason == "CERTIFICATE_VERIFY_FAILED"  # noqa: PT017
+            with contextlib.suppress(StreamClosedError):
+                (await serving).close()
+            del serving
+            return [weakref.ref(client)]
+
+    without_collector(run, connection)

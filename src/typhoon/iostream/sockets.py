@@ -1,6 +1,7 @@
 """`IOStream` and `SSLIOStream`: streams over sockets, plain and with TLS."""
 
 import asyncio
+import copy
 import errno
 import os
 import socket
@@ -146,8 +147,11 @@ class IOStream(BaseIOStream):
     def _fail_pending(self) -> None:
         future, self._opening = self._opening, None
         if future is not None and not future.done():
+            # A copy: a traceback leads to whoever awaits it, who has the stream, which has `error`.
             error = self.error
-            future.set_exception(error if isinstance(error, ssl.SSLError) else self._closed_error())
+            future.set_exception(
+                copy.copy(error) if isinstance(error, ssl.SSLError) else self._closed_error()
+            )
             future.exception()
         super()._fail_pending()
 
@@ -314,7 +318,7 @@ class SSLIOStream(IOStream):
             try:
                 self.socket = begin_tls(sock, self._ssl_options, False, self._server_hostname)
             except (OSError, ValueError) as error:
-                gen_log.warning("Cannot begin TLS with %s: %s", self._peer(), error)
+                gen_log.warning("Cannot begin TLS with %s: %s", self._peer(), str(error))
                 error.__traceback__ = None
                 self.close(error)
                 return
@@ -333,7 +337,7 @@ class SSLIOStream(IOStream):
         except (OSError, ValueError) as error:
             if not self._is_gone(error):
                 peer = self._peer()
-                gen_log.warning("SSL Error on %s %s: %s", self.fileno(), peer, error)
+                gen_log.warning("SSL Error on %s %s: %s", self.fileno(), peer, str(error))
             error.__traceback__ = None
             self.close(error)
         else:
