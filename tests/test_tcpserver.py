@@ -1,10 +1,12 @@
-"""The base of servers: sockets, starting and stopping. How they are served is an echo here."""
+"""TCP servers: their sockets, starting and stopping, and what becomes of connections."""
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -16,7 +18,9 @@ import pytest
 import trustme
 
 from support import new_event_loop
+from typhoon import gen
 from typhoon.ioloop import IOLoop
+from typhoon.iostream import IOStream, SSLIOStream, StreamClosedError
 from typhoon.netutil import bind_sockets, bind_unix_socket
 from typhoon.tcpserver import TCPServer
 
@@ -24,19 +28,9 @@ from typhoon.tcpserver import TCPServer
 class Echo(TCPServer):
     """Says the line back that it is told."""
 
-    def _serve(self, sock: socket.socket) -> Callable[[], None]:
-        server: list[asyncio.Server] = []
-
-        async def start() -> None:
-            server.append(await asyncio.start_server(self.reply, sock=sock, ssl=self._ssl_context))
-
-        IOLoop.current().add_callback(start)
-        return lambda: [running.close() for running in server].clear()
-
-    async def reply(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.readline())
-        await writer.drain()
-        writer.close()
+    async def handle_stream(self, stream: IOStream, address: Any) -> None:
+        await stream.write(await stream.read_until(b"\n", max_bytes=100))
+        stream.close()
 
 
 async def ask(port: int, host: str = "127.0.0.1", **options: Any) -> bytes:
@@ -198,9 +192,246 @@ def test_the_options_are_attributes() -> None:
     assert (server.ssl_options, server.max_buffer_size, server.read_chunk_size) == (context, 10, 5)
 
 
-def test_the_base_alone_serves_nothing() -> None:
-    with pytest.raises(TypeError, match="abstract"):
-        TCPServer()  # type: ignore[abstract]
+# Connections
+
+
+class Serving(TCPServer):
+    """Serves with a function."""
+
+    def __init__(self, serve: Callable[[IOStream, Any], Any], **options: Any) -> None:
+        super().__init__(**options)
+        self.serve = serve
+
+    def handle_stream(self, stream: IOStream, address: Any) -> Any:
+        return self.serve(stream, address)
+
+
+async def answers(server: TCPServer, count: int = 1) -> list[bytes]:
+    """What `count` connections, one after the other, get from the server."""
+    server.listen(0, "127.0.0.1")
+    try:
+        return [await asyncio.wait_for(ask(port_of(server)), 10) for _ in range(count)]
+    finally:
+        server.stop()
+
+
+def say_plainly(stream: IOStream, address: Any) -> None:
+    stream.write(b"hello").add_done_callback(lambda _: stream.close())
+
+
+async def say(stream: IOStream, address: Any) -> None:
+    await stream.write(await stream.read_until(b"\n"))
+    await stream.write(b"hello")
+    stream.close()
+
+
+@gen.coroutine
+def say_with_yield(stream: IOStream, address: Any) -> Any:
+    line = yield stream.read_until(b"\n")
+    yield stream.write(line + b"hello")
+    stream.close()
+
+
+def say_in_a_task(stream: IOStream, address: Any) -> Any:
+    return asyncio.ensure_future(say(stream, address))
+
+
+@pytest.mark.parametrize("serve", [say_plainly, say, say_with_yield, say_in_a_task])
+def test_handle_stream(io_loop: IOLoop, serve: Callable[[IOStream, Any], Any]) -> None:
+    got = io_loop.run_sync(lambda: answers(Serving(serve), 3))
+    assert [answer[-5:] for answer in got] == [b"hello"] * 3
+
+
+def fail_plainly(stream: IOStream, address: Any) -> None:
+    raise ZeroDivisionError("in the handler")
+
+
+async def fail_at_once(stream: IOStream, address: Any) -> None:
+    raise ZeroDivisionError("in the handler")
+
+
+async def fail_later(stream: IOStream, address: Any) -> None:
+    await stream.read_until(b"\n")
+    raise ZeroDivisionError("in the handler")
+
+
+@gen.coroutine
+def fail_with_yield(stream: IOStream, address: Any) -> Any:
+    yield stream.read_until(b"\n")
+    raise ZeroDivisionError("in the handler")
+
+
+@pytest.mark.parametrize("serve", [fail_plainly, fail_at_once, fail_later, fail_with_yield])
+def test_a_handler_that_fails_is_logged_and_closes(
+    io_loop: IOLoop, serve: Callable[[IOStream, Any], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert io_loop.run_sync(lambda: answers(Serving(serve), 2)) == [b"", b""]
+    assert len(caplog.records) == 2
+    for record in caplog.records:
+        assert record.name == "typhoon.application"
+        assert record.exc_info is not None
+        assert str(record.exc_info[1]) == "in the handler"
+
+
+def test_a_handler_that_returns_nonsense(io_loop: IOLoop, caplog: pytest.LogCaptureFixture) -> None:
+    assert io_loop.run_sync(lambda: answers(Serving(lambda *_: 42))) == [b""]
+    assert "Error in connection callback" in caplog.text
+
+
+def test_a_handler_that_is_cancelled(io_loop: IOLoop, caplog: pytest.LogCaptureFixture) -> None:
+    async def serve(stream: IOStream, address: Any) -> None:
+        raise asyncio.CancelledError
+
+    assert io_loop.run_sync(lambda: answers(Serving(serve))) == [b""]
+    assert caplog.records == []
+
+
+def test_the_base_alone_serves_nothing(io_loop: IOLoop, caplog: pytest.LogCaptureFixture) -> None:
+    assert io_loop.run_sync(lambda: answers(TCPServer())) == [b""]
+    assert "TCPServer does not define handle_stream" in caplog.text
+
+
+def test_a_connection_that_ends_under_its_handler(
+    io_loop: IOLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A StreamClosedError is an exception like others: handlers catch it."""
+
+    async def run() -> None:
+        ended = asyncio.Event()
+
+        async def serve(stream: IOStream, address: Any) -> None:
+            try:
+                await stream.read_bytes(10)
+            except StreamClosedError:
+                ended.set()
+
+        server = Serving(serve)
+        server.listen(0, "127.0.0.1")
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.close()
+        await asyncio.wait_for(ended.wait(), 10)
+        await writer.wait_closed()
+        server.stop()
+
+    io_loop.run_sync(run)
+    assert caplog.records == []
+
+
+def test_the_address_and_the_limits(io_loop: IOLoop) -> None:
+    async def run() -> None:
+        seen: list[Any] = []
+
+        def serve(stream: IOStream, address: Any) -> None:
+            peer = stream.socket.getpeername()
+            seen.append((address == peer, stream.max_buffer_size, stream.read_chunk_size))
+            stream.close()
+
+        await answers(Serving(serve, max_buffer_size=1000, read_chunk_size=100))
+        assert seen == [(True, 1000, 100)]
+
+    io_loop.run_sync(run)
+
+
+def test_stop_within_a_handler(io_loop: IOLoop) -> None:
+    async def run() -> None:
+        handled: list[IOStream] = []
+
+        def serve(stream: IOStream, address: Any) -> None:
+            handled.append(stream)
+            server.stop()
+            stream.write(b"goodbye").add_done_callback(lambda _: stream.close())
+
+        server = Serving(serve)
+        server.listen(0, "127.0.0.1")
+        port = port_of(server)
+        # Both wait to be accepted when the first is.
+        clients = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(2)]
+        while not handled:  # noqa: ASYNC110 - the other side has no event to set
+            await asyncio.sleep(0.001)
+        assert server._sockets == {}
+        clients[0].settimeout(5)
+        assert clients[0].recv(100) == b"goodbye"
+        assert len(handled) == 1
+        for client in clients:
+            client.close()
+
+    io_loop.run_sync(run)
+
+
+def test_open_connections_outlive_stop(io_loop: IOLoop) -> None:
+    async def run() -> None:
+        server = Echo()
+        server.listen(0, "127.0.0.1")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(server))
+        writer.write(b"hel")
+        await asyncio.sleep(0.01)
+        server.stop()
+        writer.write(b"lo\n")
+        assert await asyncio.wait_for(reader.read(), 10) == b"hello\n"
+        writer.close()
+        await writer.wait_closed()
+
+    io_loop.run_sync(run)
+
+
+def test_many_connections_leave_no_descriptor(io_loop: IOLoop) -> None:
+    async def run() -> None:
+        await answers(Echo(), 2)
+        before = len(os.listdir("/proc/self/fd"))
+        await answers(Echo(), 50)
+        await answers(Serving(fail_at_once), 50)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    io_loop.run_sync(run)
+
+
+EMFILE = """
+import asyncio, errno, logging, os, resource, socket, sys
+from typhoon.tcpserver import TCPServer
+from typhoon.iostream import IOStream
+
+logging.basicConfig(format="%(message)s")
+
+class Echo(TCPServer):
+    async def handle_stream(self, stream, address):
+        await stream.write(await stream.read_until(b"\\n"))
+        stream.close()
+
+async def main():
+    server = Echo()
+    server.listen(0, "127.0.0.1")
+    (sock,) = server._sockets.values()
+    client = IOStream(socket.socket())
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    try:
+        while True:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError as error:
+        assert error.errno == errno.EMFILE
+    await client.connect(sock.getsockname())
+    await client.write(b"hello\\n")
+    await asyncio.sleep(0.1)  # it cannot be accepted
+    assert not client.closed()
+    for fd in taken:
+        os.close(fd)
+    print(await asyncio.wait_for(client.read_until_close(), 20))
+    server.stop()
+
+asyncio.run(main())
+"""
+
+
+def test_too_many_open_files() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EMFILE], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "b'hello\\n'\n", done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.match(r"cannot accept connections on 127.0.0.1:\d+: .*Too many open files", line)
+
+
+# TLS
 
 
 @pytest.fixture
@@ -225,6 +456,46 @@ def test_ssl_options(io_loop: IOLoop, certificate: dict[str, str], authority: tr
     ask_securely = lambda: ask(port, ssl=client, server_hostname="localhost")  # noqa: E731
     assert io_loop.run_sync(ask_securely) == b"hello\n"
     server.stop()
+
+
+def test_who_speaks_no_tls_disturbs_nobody(
+    io_loop: IOLoop,
+    certificate: dict[str, str],
+    authority: trustme.CA,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    ended: list[OSError] = []
+
+    async def serve(stream: IOStream, address: Any) -> None:
+        assert isinstance(stream, SSLIOStream)
+        try:
+            await stream.wait_for_handshake()
+            await stream.write(await stream.read_until(b"\n"))
+            stream.close()
+        except StreamClosedError as error:
+            ended.append(error)
+
+    async def run() -> None:
+        server = Serving(serve, ssl_options=certificate)
+        server.listen(0, "127.0.0.1")
+        port = port_of(server)
+        silent = socket.create_connection(("127.0.0.1", port), 5)
+        gone = socket.create_connection(("127.0.0.1", port), 5)
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.close()
+        with contextlib.suppress(ConnectionResetError):
+            await ask(port)  # in plain text
+        assert await ask(port, ssl=client, server_hostname="localhost") == b"hello\n"
+        silent.close()
+        while len(ended) < 2:  # noqa: ASYNC110 - and perhaps the one that was gone at once
+            await asyncio.sleep(0.001)
+        server.stop()
+
+    io_loop.run_sync(run)
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert "SSL Error on" in caplog.text
 
 
 def test_ssl_options_without_a_certificate() -> None:

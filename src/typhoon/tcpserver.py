@@ -7,15 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from socket import socket
 from typing import Any
 
+from typhoon.concurrent import Future
 from typhoon.gen import convert_yielded
 from typhoon.ioloop import IOLoop
 from typhoon.iostream import IOStream, SSLIOStream
+from typhoon.iostream.sockets import begin_tls
 from typhoon.log import app_log
 from typhoon.netutil import (
     add_accept_handler,
     bind_sockets,
     ssl_options_to_context,
-    ssl_wrap_socket,
 )
 from typhoon.process import fork_processes
 
@@ -73,7 +74,9 @@ class TCPServer:
         self._started = False
 
     def handle_stream(self, stream: IOStream, address: Any) -> Awaitable[None] | None:
-        """Serve one connection; a plain method or a coroutine, whose exceptions are logged.
+        """Serve one connection; a plain method or a coroutine.
+
+        An exception is logged and closes the stream.
 
         Args:
             stream: The connection. With TLS it is an `SSLIOStream`, the handshake of which may
@@ -94,12 +97,7 @@ class TCPServer:
         stream: IOStream
         if self._ssl_context is not None:
             try:
-                wrapped = ssl_wrap_socket(
-                    connection,
-                    self._ssl_context,
-                    server_side=True,
-                    do_handshake_on_connect=False,
-                )
+                wrapped = begin_tls(connection, self._ssl_context, server_side=True)
             except OSError:
                 connection.close()  # the client has gone already
                 return
@@ -117,10 +115,21 @@ class TCPServer:
         try:
             handled = self.handle_stream(stream, address)
             if handled is not None:
-                future = convert_yielded(handled)
-                IOLoop.current().add_future(future, lambda done: done.result())
+                self._see_to(convert_yielded(handled), stream)
         except Exception:
+            stream.close()
             app_log.error("Error in connection callback", exc_info=True)
+
+    @staticmethod
+    def _see_to(handled: "Future[Any]", stream: IOStream) -> None:
+        """Close the stream of a coroutine that fails, and have its exception logged."""
+
+        def done(handled: "Future[Any]") -> None:
+            if handled.cancelled() or handled.exception() is not None:
+                stream.close()
+            handled.result()
+
+        IOLoop.current().add_future(handled, done)
 
     def listen(
         self,

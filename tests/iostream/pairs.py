@@ -1,4 +1,4 @@
-"""Two streams that are connected to each other, of every kind."""
+"""Two streams that are connected to each other, of every kind, and loops to run them in."""
 
 import asyncio
 import contextlib
@@ -6,13 +6,16 @@ import functools
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 import trustme
 
+from support import TIMEOUT, new_event_loop
 from typhoon.iostream import BaseIOStream, IOStream, PipeIOStream, SSLIOStream
+
+Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 KINDS = ["tcp", "unix", "pipe", "tls"]
 
@@ -119,3 +122,20 @@ async def until(condition: Any) -> None:
     """Let the loop go on until something holds; the test's time limit is the limit."""
     while not condition():  # noqa: ASYNC110 - what is waited for sets no event
         await asyncio.sleep(0.001)
+
+
+def run_on(loop_kind: str, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    failures: list[dict[str, Any]] = []
+
+    async def guarded() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+        async with asyncio.timeout(TIMEOUT):
+            return await main()
+
+    with contextlib.closing(new_event_loop(loop_kind)) as loop:
+        asyncio.set_event_loop(loop)
+        try:
+            return loop.run_until_complete(guarded())
+        finally:
+            asyncio.set_event_loop(None)
+            assert failures == []

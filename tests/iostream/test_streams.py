@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import KINDS, half, pair, reset, reset_at_close, until
+from pairs import KINDS, Run, half, pair, reset, reset_at_close, run_on, until
 
-from conftest import Run
 from typhoon import iostream
 from typhoon.iostream import (
     BaseIOStream,
@@ -1032,8 +1031,6 @@ def test_no_byte_is_lost_or_moved(
             received += await right.read_bytes(len(sent) - len(received))
             assert received == sent
             await asyncio.gather(*writes)
-
-    from conftest import run_on
 
     for loop_kind in ("asyncio", "uvloop"):
         run_on(loop_kind, main)

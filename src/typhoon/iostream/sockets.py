@@ -1,6 +1,7 @@
 """`IOStream` and `SSLIOStream`: streams over sockets, plain and with TLS."""
 
 import asyncio
+import copy
 import errno
 import os
 import socket
@@ -8,6 +9,7 @@ import ssl
 from typing import Any
 
 from typhoon.iostream.base import BaseIOStream
+from typhoon.iostream.errors import StreamClosedError
 from typhoon.iostream.reads import Read, ReadInto
 from typhoon.log import gen_log
 from typhoon.netutil import ssl_options_to_context, ssl_wrap_socket
@@ -145,8 +147,11 @@ class IOStream(BaseIOStream):
     def _fail_pending(self) -> None:
         future, self._opening = self._opening, None
         if future is not None and not future.done():
+            # A copy: a traceback leads to whoever awaits it, who has the stream, which has `error`.
             error = self.error
-            future.set_exception(error if isinstance(error, ssl.SSLError) else self._closed_error())
+            future.set_exception(
+                copy.copy(error) if isinstance(error, ssl.SSLError) else self._closed_error()
+            )
             future.exception()
         super()._fail_pending()
 
@@ -198,16 +203,12 @@ class IOStream(BaseIOStream):
                 context.check_hostname = False
         sock, callback = self._give_up_socket(), self._close_callback
         try:
-            wrapped = ssl_wrap_socket(
-                sock,
-                context,
-                server_hostname=server_hostname,
-                server_side=server_side,
-                do_handshake_on_connect=False,
-            )
-        except BaseException:
+            wrapped = begin_tls(sock, context, server_side, server_hostname)
+        except BaseException as error:
             sock.close()
             self._run_close_callback()
+            if isinstance(error, OSError):
+                raise StreamClosedError(error) from error
             raise
         self._close_callback = None
         stream = SSLIOStream(
@@ -227,6 +228,28 @@ class IOStream(BaseIOStream):
         sock, self.socket = self.socket, None  # type: ignore[assignment]
         self._closed, self._write_buffer = True, None
         return sock
+
+
+def begin_tls(
+    sock: socket.socket,
+    ssl_options: SSLOptions,
+    server_side: bool,
+    server_hostname: str | None = None,
+) -> ssl.SSLSocket:
+    """Put TLS over a connected socket; the handshake is still to be done.
+
+    Raises:
+        OSError: The other side has gone already.
+        ValueError: `server_hostname` does not go with `ssl_options`.
+    """
+    sock.getpeername()  # else the error comes when the new socket has been made, and is lost
+    return ssl_wrap_socket(
+        sock,
+        ssl_options,
+        server_hostname=server_hostname,
+        server_side=server_side,
+        do_handshake_on_connect=False,
+    )
 
 
 class SSLIOStream(IOStream):
@@ -293,15 +316,9 @@ class SSLIOStream(IOStream):
             self._unwatch_write()  # the new socket object is to be watched
             sock: socket.socket = self.socket
             try:
-                self.socket = ssl_wrap_socket(
-                    sock,
-                    self._ssl_options,
-                    server_hostname=self._server_hostname,
-                    do_handshake_on_connect=False,
-                    server_side=False,
-                )
+                self.socket = begin_tls(sock, self._ssl_options, False, self._server_hostname)
             except (OSError, ValueError) as error:
-                gen_log.warning("Cannot begin TLS with %s: %s", self._peer(), error)
+                gen_log.warning("Cannot begin TLS with %s: %s", self._peer(), str(error))
                 error.__traceback__ = None
                 self.close(error)
                 return
@@ -320,7 +337,7 @@ class SSLIOStream(IOStream):
         except (OSError, ValueError) as error:
             if not self._is_gone(error):
                 peer = self._peer()
-                gen_log.warning("SSL Error on %s %s: %s", self.fileno(), peer, error)
+                gen_log.warning("SSL Error on %s %s: %s", self.fileno(), peer, str(error))
             error.__traceback__ = None
             self.close(error)
         else:
