@@ -125,6 +125,10 @@ class Transfer:
             error = self._refusal or CurlError(errno, message)
             if self._upload is not None and self._upload.error is not None:
                 error = self._upload.error
+        try:
+            url = curl.getinfo(pycurl.EFFECTIVE_URL)
+        except pycurl.error:
+            url = None  # libcurl could make nothing of it
         times = {name: curl.getinfo(info) for name, info in _TIMES.items()}
         return HTTPResponse(
             self.request,
@@ -132,7 +136,7 @@ class Transfer:
             reason=self._reason if error is None else None,
             headers=self._headers,
             buffer=BytesIO(b"".join(self._chunks)) if error is None else None,
-            effective_url=curl.getinfo(pycurl.EFFECTIVE_URL) or self.request.url,
+            effective_url=url or self.request.url,
             error=error,
             request_time=time.monotonic() - self._started,
             start_time=self._start_time,
@@ -157,7 +161,7 @@ class Transfer:
                 self._headers.parse_line(line)
             except HTTPInputError as error:
                 self._refusal = CurlError(
-                    pycurl.E_WEIRD_SERVER_REPLY, f"malformed header in the response: {error}"
+                    pycurl.E_FTP_WEIRD_SERVER_REPLY, f"malformed header in the response: {error}"
                 )
                 return _REFUSE
         if self.request.header_callback is not None:
