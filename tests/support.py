@@ -196,7 +196,7 @@ class Server:
 
 
 class StreamServer(HTTPServer):
-    """Serves its connections over `IOStream`s, as all do that have a `handle_stream` of their own."""
+    """Serves over `IOStream`s, as all servers do that have a `handle_stream` of their own."""
 
     def handle_stream(self, stream: Any, address: Any) -> None:
         super().handle_stream(stream, address)
