@@ -98,11 +98,14 @@ def test_a_streamed_body_over_a_stream(serve, loop_kind):
 def test_pieces_of_a_few_bytes(serve, loop_kind, server_class):
     """Framing that is longer than a piece, and that comes in parts."""
     sizes: list[int] = []
+    all_came = threading.Event()
 
     @stream_request_body
     class Pieces(RequestHandler):
         def data_received(self, chunk: bytes) -> None:
             sizes.append(len(chunk))
+            if sum(sizes) == 9:
+                all_came.set()
 
         def put(self) -> None:
             self.write(str(sum(sizes)))
@@ -114,6 +117,7 @@ def test_pieces_of_a_few_bytes(serve, loop_kind, server_class):
     client.send(b"Expect: 100-continue\r\n\r\n")
     assert client.response().status == 100
     client.send(b"0009\r\n123456789\r\n000;long=extension\r\nTrailer: of many by")
+    assert all_came.wait(20)
     client.send(b"tes\r\n\r\n")
     assert client.response().text == "9"
     assert max(sizes) == 2

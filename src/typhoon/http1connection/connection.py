@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon._core import HTTP1Codec, HTTP1End, HTTP1Head
 from typhoon.http1connection.decompression import CompressedBodyError, Decompressor, consume_coding
-from typhoon.http1connection.message import Message, refusal
+from typhoon.http1connection.message import Message, log_malformed, refusal
 from typhoon.http1connection.parameters import HTTP1ConnectionParameters
 from typhoon.http1connection.writing import MessageWriter, max_body_size
 from typhoon.httputil import (
@@ -100,12 +100,11 @@ class HTTP1Connection(MessageWriter):
             if self._codec.error is not None:
                 status, _ = self._codec.error
             message.close()
+            log_malformed(self.context, status, str(error))
             if self.is_client and status == 431 and self.stream is not None:
                 # As when a stream is told to read no more than so many bytes.
-                gen_log.info("Unsatisfiable read, closing connection: %s", error)
                 self.stream.close(UnsatisfiableReadError(str(error)))
                 return False
-            gen_log.info("Malformed HTTP message from %s: %s", self.context, error)
             await self._refuse(status, str(error))
         except StreamClosedError:
             self.close()

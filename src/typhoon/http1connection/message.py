@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from typhoon.httputil import HTTPHeaders, HTTPMessageDelegate
 from typhoon.iostream import StreamClosedError
-from typhoon.log import app_log
+from typhoon.log import app_log, gen_log
 
 
 class Message:
@@ -34,6 +34,17 @@ class Message:
                 delegate.on_connection_close()
             except Exception as error:
                 app_log.error("Uncaught exception", exc_info=error)
+
+
+def log_malformed(peer: object, status: int, message: str) -> None:
+    """Say in the log that a peer broke the rules or a limit."""
+    match status:
+        case 408:
+            gen_log.info("%s from %s", message, peer)
+        case 431:
+            gen_log.info("Unsatisfiable read from %s: %s", peer, message)
+        case _:
+            gen_log.info("Malformed HTTP message from %s: %s", peer, message)
 
 
 def refusal(status: int, message: str) -> tuple[str, HTTPHeaders, bytes]:

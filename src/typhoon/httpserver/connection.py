@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from typhoon import _core
-from typhoon.http1connection.message import refusal
+from typhoon.http1connection.message import log_malformed, refusal
 from typhoon.httpserver.context import RequestContext
 from typhoon.httpserver.sendfile import send_file
 from typhoon.httpserver.takeover import take_over
@@ -233,10 +233,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     def _reject(self, status: int, message: str, can_answer: bool) -> None:
         """The client broke the rules, a limit or a deadline."""
-        if status == 408:
-            gen_log.info("%s from %s", message, self.context)
-        else:
-            gen_log.info("Malformed HTTP message from %s: %s", self.context, message)
+        log_malformed(self.context, status, message)
         if can_answer:
             self._answer(status, message)
         else:
