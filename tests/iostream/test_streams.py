@@ -1195,7 +1195,7 @@ def test_an_error_at_once_is_freed_too(run: Run) -> None:
 
 
 def test_loops_are_not_kept(run: Run) -> None:
-    from typhoon.iostream.descriptor import _shared
+    from typhoon.iostream.descriptor import _shared_by
 
     async def main() -> None:
         async with pair("unix"):
@@ -1204,7 +1204,7 @@ def test_loops_are_not_kept(run: Run) -> None:
     for _ in range(5):
         run(main)
     gc.collect()
-    assert len([loop for loop in _shared if loop.asyncio_loop.is_closed()]) <= 1
+    assert len([loop for loop in _shared_by if loop.asyncio_loop.is_closed()]) <= 1
 
 
 # Odds and ends

@@ -4,17 +4,11 @@ import asyncio
 import errno
 import re
 import sys
-from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Final
 
-from typhoon.iostream.descriptor import READ_CHUNK_SIZE, Descriptor, Shared
-from typhoon.iostream.errors import (
-    StreamBufferFullError,
-    StreamClosedError,
-    UnsatisfiableReadError,
-)
+from typhoon.iostream.descriptor import READ_CHUNK_SIZE, ExcInfo, Shared
+from typhoon.iostream.errors import StreamBufferFullError, UnsatisfiableReadError
 from typhoon.iostream.reads import (
     Read,
     ReadBytes,
@@ -23,7 +17,7 @@ from typhoon.iostream.reads import (
     ReadUntilClose,
     ReadUntilRegex,
 )
-from typhoon.iostream.writebuffer import WriteBuffer
+from typhoon.iostream.writing import WritingHalf
 from typhoon.log import gen_log
 
 MAX_BUFFER_SIZE: Final = 100 * 1024 * 1024
@@ -37,15 +31,10 @@ INLINE_READS: Final = 16
 That is as long as the descriptor gave all that was asked for: then there is probably more.
 """
 
-_GONE: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
-"""Errors that mean no more than that the other side has gone: they close the stream silently."""
-
-ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
-
 _NO_BYTES: Final = ReadBytes(0, False)
 
 
-class BaseIOStream(Descriptor):
+class BaseIOStream(WritingHalf):
     """Reads from and writes to a descriptor without blocking; the base of the other streams.
 
     One read at a time may be pending, and any number of writes. Reads return futures that resolve
@@ -67,39 +56,27 @@ class BaseIOStream(Descriptor):
         error: The error that closed the stream, if any.
     """
 
-    _short_means_blocked = True
-    """Whether less than was asked for, read or written, means that there is no more for now."""
-
     def __init__(
         self,
         max_buffer_size: int | None = None,
         read_chunk_size: int | None = None,
         max_write_buffer_size: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(max_write_buffer_size)
         self.max_buffer_size = max_buffer_size or MAX_BUFFER_SIZE
         # Half of the buffer at the most, so that the other half can be read meanwhile.
         self.read_chunk_size = max(
             1, min(read_chunk_size or READ_CHUNK_SIZE, self.max_buffer_size // 2)
         )
-        self.max_write_buffer_size = max_write_buffer_size
-        self.error: BaseException | None = None
-        self._ready = True  # False while bytes can go neither way, as it connects
         self._close_callback: Callable[[], Any] | None = None
-
         shared = Shared.of(self.io_loop)
+        self._written = shared.written
         self._space = shared.space_of(self.read_chunk_size)
         self._read_buffer = bytearray()
         self._last_bytes = _NO_BYTES
         self._inline_reads = INLINE_READS
         self._read: Read | ReadInto | None = None
         self._read_future: asyncio.Future[Any] | None = None
-
-        self._write_buffer: WriteBuffer | None = WriteBuffer()  # None once closed
-        self._total_write_index = 0  # bytes given to write(), and bytes sent
-        self._total_write_done_index = 0
-        self._write_futures: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._written = shared.written
 
     def _receive(self, size: int) -> bytes | None:
         """Bytes from the descriptor, at most `size`; otherwise as `read_from_fd`."""
@@ -400,108 +377,7 @@ class BaseIOStream(Descriptor):
         error.__traceback__ = None
         self.close(error)
 
-    # Writing
-
-    def write(self, data: bytes | bytearray | memoryview) -> "asyncio.Future[None]":
-        """Send bytes, as soon as the descriptor takes them.
-
-        Args:
-            data: What to send. A large `bytearray` or `memoryview` is not copied, and must not
-                be changed until the future is done.
-
-        Returns:
-            A future that is done when all of `data` has been handed to the system. It need not be
-            awaited; who does sends no faster than the other side receives.
-
-        Raises:
-            StreamClosedError: The stream is closed.
-            StreamBufferFullError: There would be more than ``max_write_buffer_size`` to be sent.
-        """
-        if self._closed:
-            raise self._closed_error()
-        index = self._total_write_index
-        if (
-            index == self._total_write_done_index
-            and self._ready
-            and type(data) is bytes
-            and self.max_write_buffer_size is None
-        ):
-            # The usual case: nothing waits to be sent, and all of this can be.
-            size = len(data)
-            sent = self._send(data) if size else 0
-            self._total_write_index = index + size
-            if sent == size:
-                self._total_write_done_index = index + size
-                return self._written
-            view = memoryview(data)[max(0, sent) :]
-            self._total_write_done_index = index + size - len(view)
-        else:
-            view = memoryview(data).cast("B")
-            size = len(view)
-            limit = self.max_write_buffer_size
-            if limit is not None and self._unsent() + size > limit:
-                raise StreamBufferFullError(
-                    f"Reached maximum write buffer size: more than {limit} bytes would be unsent"
-                )
-            self._total_write_index = index + size
-        future = self._loop.create_future()
-        self._write_futures.append((self._total_write_index, future))
-        if self._write_buffer is None:
-            self._fail_pending()
-        else:
-            with view:
-                self._write_buffer.append(view)
-            if self._fd_write < 0:
-                self._flush()
-        return future
-
-    def writing(self) -> bool:
-        """Whether there are bytes that the descriptor has not taken yet."""
-        return self._unsent() > 0
-
-    def _unsent(self) -> int:
-        return self._total_write_index - self._total_write_done_index
-
-    def _send(self, data: bytes | memoryview) -> int:
-        """Write to the descriptor; 0 if it takes nothing now, -1 if that closed the stream."""
-        try:
-            return self.write_to_fd(data) or 0
-        except BlockingIOError:
-            return 0
-        except Exception as error:
-            if not self._is_gone(error):
-                gen_log.warning("Write error on %s: %s", self.fileno(), error)
-            error.__traceback__ = None
-            self.close(error)
-            return -1
-
-    def _flush(self) -> None:
-        """Write what waits, as far as the descriptor takes it."""
-        if not self._ready:
-            return
-        buffer = self._write_buffer
-        while buffer:
-            with buffer.peek() as view:
-                size = len(view)
-                sent = self._send(view)
-            if sent < 0:
-                return
-            buffer.advance(sent)
-            self._total_write_done_index += sent
-            if sent == 0 or (sent < size and self._short_means_blocked):
-                self._watch_write()
-                break
-        done, futures = self._total_write_done_index, self._write_futures
-        while futures and futures[0][0] <= done:
-            _, future = futures.popleft()
-            if not future.done():
-                future.set_result(None)
-
-    def _on_writable(self) -> None:
-        # Not as soon as all is sent: who waited for that will mostly send more.
-        if not self._write_buffer:
-            self._unwatch_write()
-        self._flush()
+    # Beginning and end
 
     def _become_ready(self) -> None:
         """Begin with what was asked for while bytes could go neither way."""
@@ -512,8 +388,6 @@ class BaseIOStream(Descriptor):
             self._on_readable()
         else:
             self._watch_idle()
-
-    # Closing
 
     def set_close_callback(self, callback: Callable[[], Any] | None) -> None:
         """Call `callback` when the stream is closed, by whichever side; None for no longer.
@@ -551,9 +425,7 @@ class BaseIOStream(Descriptor):
                 self.error = error
         finally:
             self._space = memoryview(b"")
-            write_buffer, self._write_buffer = self._write_buffer, None
-            if write_buffer is not None:
-                write_buffer.clear()
+            self._end_writing()
             self._fail_pending()
             self._run_close_callback()
 
@@ -571,26 +443,15 @@ class BaseIOStream(Descriptor):
                 self._abandon_read()
                 future.set_exception(self._closed_error())
                 future.exception()
-        while self._write_futures:
-            _, write_future = self._write_futures.popleft()
-            if not write_future.done():
-                write_future.set_exception(self._closed_error())
-                write_future.exception()  # not awaiting a write is fine
+        self._fail_writes()
 
     def _run_close_callback(self) -> None:
         callback, self._close_callback = self._close_callback, None
         if callback is not None:
             self.io_loop.add_callback(callback)
 
-    def _closed_error(self) -> StreamClosedError:
-        return StreamClosedError(self.error)
-
     def _is_complete(self) -> bool:
         """Whether the stream ended by itself, as one that is reset does too."""
         return self.error is None or (
             isinstance(self.error, Exception) and self._is_gone(self.error)
         )
-
-    def _is_gone(self, error: Exception) -> bool:
-        """Whether an error means no more than that the other side has gone."""
-        return isinstance(error, OSError) and error.errno in _GONE

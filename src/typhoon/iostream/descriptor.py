@@ -1,12 +1,20 @@
 """`Descriptor`: what the loop watches, and what a kind of stream defines."""
 
 import asyncio
+import errno
 import weakref
+from types import TracebackType
 from typing import Final
 
 from typhoon.ioloop import IOLoop
+from typhoon.iostream.errors import StreamClosedError
 
 READ_CHUNK_SIZE: Final = 64 * 1024
+
+_GONE: Final = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
+
+
+ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 
 class Shared:
@@ -23,9 +31,9 @@ class Shared:
 
     @staticmethod
     def of(io_loop: IOLoop) -> "Shared":
-        shared = _shared.get(io_loop)
+        shared = _shared_by.get(io_loop)
         if shared is None:
-            shared = _shared[io_loop] = Shared(io_loop.asyncio_loop)
+            shared = _shared_by[io_loop] = Shared(io_loop.asyncio_loop)
         return shared
 
     def space_of(self, size: int) -> memoryview:
@@ -34,15 +42,20 @@ class Shared:
         return self.space if size == len(self.space) else self.space[:size]
 
 
-_shared: "weakref.WeakKeyDictionary[IOLoop, Shared]" = weakref.WeakKeyDictionary()
+_shared_by: "weakref.WeakKeyDictionary[IOLoop, Shared]" = weakref.WeakKeyDictionary()
 
 
 class Descriptor:
     """A descriptor that belongs to a loop, which says when it can be read and written."""
 
+    _short_means_blocked = True
+    """Whether less than was asked for, read or written, means that there is no more for now."""
+
     def __init__(self) -> None:
         self.io_loop = IOLoop.current()
+        self.error: BaseException | None = None
         self._loop = self.io_loop.asyncio_loop
+        self._ready = True  # False while bytes can go neither way, as it connects
         self._closed = False
         self._fd_read = -1  # the descriptor that the loop watches for reading, for writing
         self._fd_write = -1
@@ -77,6 +90,21 @@ class Descriptor:
 
     def set_nodelay(self, value: bool) -> None:
         """Whether small writes are sent at once (TCP_NODELAY); nothing for streams without TCP."""
+
+    # The end
+
+    def close(self, exc_info: bool | BaseException | ExcInfo = False) -> None:
+        raise NotImplementedError
+
+    def _is_gone(self, error: Exception) -> bool:
+        """Whether an error means no more than that the other side has gone.
+
+        Such a one closes the stream without a word in the log.
+        """
+        return isinstance(error, OSError) and error.errno in _GONE
+
+    def _closed_error(self) -> StreamClosedError:
+        return StreamClosedError(self.error)
 
     # What the loop watches
 
