@@ -120,19 +120,24 @@ def _gather(
     """Give `result` the outcome of `children`, all of which are done."""
     results = []
     first_error: BaseException | None = None
+    error: BaseException | None = None
     try:
         for child in children:
             try:
-                results.append(child.result())
-            except (Exception, asyncio.CancelledError, futures.CancelledError) as error:
-                if first_error is None:
-                    first_error = error
-                elif (
-                    error is not first_error
-                    and isinstance(error, Exception)
-                    and not isinstance(error, quiet_exceptions or ())
-                ):
-                    app_log.error("Multiple exceptions in yield list", exc_info=error)
+                error = _error_of(child)
+                if error is None:
+                    results.append(child.result())
+                    continue
+            except (Exception, asyncio.CancelledError, futures.CancelledError) as raised:
+                error = raised
+            if first_error is None:
+                first_error = error
+            elif (
+                error is not first_error
+                and isinstance(error, Exception)
+                and not isinstance(error, quiet_exceptions or ())
+            ):
+                app_log.error("Multiple exceptions in yield list", exc_info=error)
         if result.done():
             return
         if first_error is not None:
@@ -140,5 +145,15 @@ def _gather(
         else:
             result.set_result(results if keys is None else dict(zip(keys, results, strict=True)))
     finally:
-        # The traceback of the exception refers to this frame.
-        del first_error
+        # The traceback of an exception may refer to this frame.
+        del first_error, error
+
+
+def _error_of(child: Any) -> BaseException | None:
+    """The exception that a future keeps.
+
+    It is not raised: so its traceback leads to no frame that has the future, and is no circle.
+    """
+    if is_future(child) and not child.cancelled():
+        return child.exception()  # type: ignore[no-any-return]
+    return None

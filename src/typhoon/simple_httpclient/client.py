@@ -129,6 +129,8 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         if error is None:
             response = task.result()
         else:
+            if error.__suppress_context__:
+                error.__context__ = None  # it may refer to the error that was raised in its place
             request_time = time.time() - start_time
             response = no_response(request, error, start_time, request_time, queued)
         try:
@@ -185,6 +187,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
             await exchange.run(target.path, headers)
         finally:
             stream.close()
+            stream.error = None  # whose traceback leads to this frame
         return exchange
 
     async def _connect(self, request: HTTPRequest, target: Target, progress: Progress) -> IOStream:

@@ -271,6 +271,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
 
     async def _continue(self, prepared: Awaitable[None] | None) -> None:
         """Everything from `prepare` on, for handlers that wait for it or for the body."""
+        result = None
         try:
             if prepared is not None:
                 await prepared
@@ -292,6 +293,8 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         except Exception as error:
             self._handle_request_exception(error)
         finally:
+            # A future keeps its error, whose traceback refers to this frame.
+            del prepared, result
             self._task_over()
 
     async def _conclude(self, result: Awaitable[None]) -> None:
@@ -303,6 +306,7 @@ class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
         except Exception as error:
             self._handle_request_exception(error)
         finally:
+            del result  # see above
             self._task_over()
 
     async def _execute(
