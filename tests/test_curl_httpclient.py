@@ -21,7 +21,6 @@ import pycurl
 import pytest
 import trustme
 
-from support import new_event_loop
 from typhoon.curl_httpclient import CR_OR_LF_RE, CurlAsyncHTTPClient, CurlError, curl_log
 from typhoon.gen import coroutine
 from typhoon.httpclient import AsyncHTTPClient, HTTPError, HTTPRequest, HTTPResponse
@@ -36,17 +35,6 @@ Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def run(loop_kind: str) -> Run:
-    """Runs a coroutine function on each kind of loop."""
-
-    def run(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        with asyncio.Runner(loop_factory=lambda: new_event_loop(loop_kind)) as runner:
-            return runner.run(main())
-
-    return run
 
 
 class Echo(RequestHandler):

@@ -46,7 +46,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(loop_kind: str) -> Callable[[Main], None]:
-    """Runs a coroutine function on each kind of loop."""
+    """Runs a coroutine function on each kind of loop, one of its own each time."""
 
     def run(main: Main) -> None:
         with asyncio.Runner(loop_factory=lambda: new_event_loop(loop_kind)) as runner:

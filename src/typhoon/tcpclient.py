@@ -92,8 +92,9 @@ class TCPClient:
             raise ValueError(f"source_port {source_port} is not between 0 and 65535")
         place = _format(host, port)
         doing: Callable[[], str] = lambda: f"while resolving {host}"  # noqa: E731
+        deadline = asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as deadline:
+            async with deadline:
                 addresses = await self.resolver.resolve(host, port, af)
                 if source_ip is not None:
                     source_family = AF_INET6 if ":" in source_ip else AF_INET
@@ -121,6 +122,8 @@ class TCPClient:
             if not deadline.expired():  # the resolver raised it
                 raise
             raise TimeoutError(f"Timeout {doing()}") from None
+        finally:
+            del deadline  # which refers to the task, and that to its error, and so to this frame
 
 
 class _AllFailedError(Exception):

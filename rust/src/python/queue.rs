@@ -2,8 +2,9 @@
 //!
 //! Items are kept here, unless a subclass replaces the methods `_init`, `_put` and `_get` to have a
 //! container of its own. Getters and putters that have to wait stand in a line of futures each, at
-//! most one of which is not empty. One that has given up (it has timed out, or was cancelled) is
-//! dropped as it comes to an end of its line, so that polling with a timeout leaves nothing behind.
+//! most one of which is not empty. One that has timed out leaves its line at once: it has an error,
+//! whose traceback may lead back to the queue. One that was cancelled is dropped as it comes to an
+//! end of its line.
 //!
 //! No borrow is held while Python code may run: a finalizer may use the same queue.
 
@@ -146,7 +147,7 @@ impl QueueBase {
             return Ok(future);
         }
         let future = new_future(py)?;
-        expire(&future, timeout)?;
+        Self::expire(slf, &future, timeout)?;
         let waiting = (item.clone().unbind(), future.clone().unbind());
         Self::line_up(slf, |this| &mut this.putters, |(_, putter)| putter, waiting)?;
         Ok(future)
@@ -176,7 +177,7 @@ impl QueueBase {
         if let Some(item) = Self::try_get(slf)? {
             set_result(&future, &item)?;
         } else {
-            expire(&future, timeout)?;
+            Self::expire(slf, &future, timeout)?;
             let waiting = future.clone().unbind();
             Self::line_up(slf, |this| &mut this.getters, |getter| getter, waiting)?;
         }
@@ -217,6 +218,19 @@ impl QueueBase {
         Ok(())
     }
 
+    /// This future, which had a deadline, is done: it waits no more.
+    fn _leave(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) {
+        let left = {
+            let mut this = slf.borrow_mut();
+            (
+                take_out(&mut this.getters, |getter| getter.is(future)),
+                take_out(&mut this.putters, |(_, putter)| putter.is(future)),
+                take_out(&mut this.joiners, |joiner| joiner.is(future)),
+            )
+        };
+        drop(left);
+    }
+
     /// A future that is done when `task_done` was called for each item that was put in.
     ///
     /// After `timeout` it raises `TimeoutError`.
@@ -231,7 +245,7 @@ impl QueueBase {
             set_result(&future, &py.None().into_bound(py))?;
             return Ok(future);
         }
-        expire(&future, timeout)?;
+        Self::expire(slf, &future, timeout)?;
         let waiting = future.clone().unbind();
         Self::line_up(slf, |this| &mut this.joiners, |joiner| joiner, waiting)?;
         Ok(future)
@@ -319,18 +333,32 @@ impl QueueBase {
         line(&mut slf.borrow_mut()).push_back(waiting);
         Ok(())
     }
+
+    /// Let the future fail at a deadline, if there is one, and leave its line.
+    fn expire(
+        slf: &Bound<'_, Self>,
+        future: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        static EXPIRE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let Some(timeout) = timeout else {
+            return Ok(());
+        };
+        let py = slf.py();
+        EXPIRE
+            .import(py, "typhoon.gen.deadlines", "expire_at")?
+            .call1((future, timeout))?;
+        let leave = slf.getattr(intern!(py, "_leave"))?;
+        future
+            .call_method1(intern!(py, "add_done_callback"), (leave,))
+            .map(drop)
+    }
 }
 
-/// Let the future fail at a deadline, if there is one.
-fn expire(future: &Bound<'_, PyAny>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-    static EXPIRE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let Some(timeout) = timeout else {
-        return Ok(());
-    };
-    EXPIRE
-        .import(future.py(), "typhoon.gen.deadlines", "expire_at")?
-        .call1((future, timeout))
-        .map(drop)
+/// Take out of a line what is found in it. The search ends at once where waits end in their order.
+fn take_out<T>(line: &mut VecDeque<T>, found: impl Fn(&T) -> bool) -> Option<T> {
+    let place = line.iter().position(found)?;
+    line.remove(place)
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

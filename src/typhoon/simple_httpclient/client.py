@@ -157,6 +157,8 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
             if limit.expired():
                 raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
             raise
+        finally:
+            del limit  # which refers to the task, and that to its error, whose traceback leads here
         total = progress.seconds()
         return HTTPResponse(
             request,
@@ -224,6 +226,8 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
             raise
         except StreamClosedError as error:
             raise error.real_error or HTTPStreamClosedError("Connection closed") from None
+        finally:
+            del limit  # see above
         after = "connect" if context is None else "appconnect"
         progress.enter(f"while waiting for the response from {place}", after)
         stream.set_nodelay(True)
