@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import trustme
 
 from support import TIMEOUT, new_event_loop
@@ -18,6 +19,16 @@ from typhoon.iostream import BaseIOStream, IOStream, PipeIOStream, SSLIOStream
 Run = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 KINDS = ["tcp", "unix", "pipe", "tls"]
+TWO_WAYS = [kind for kind in KINDS if kind != "pipe"]
+MIB = 1024 * 1024
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+sockets_only = pytest.mark.parametrize("kind", TWO_WAYS)
+
+
+def numbers(size: int) -> bytes:
+    """Bytes of which each tells its place, nearly."""
+    return b"".join(n.to_bytes(4, "big") for n in range(-(-size // 4)))[:size]
 
 
 @dataclass(frozen=True)
@@ -139,3 +150,25 @@ def run_on(loop_kind: str, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         finally:
             asyncio.set_event_loop(None)
             assert failures == []
+
+
+class Broken(BaseIOStream):
+    """Over no descriptor at all; fails as it is told."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.failure = error
+        self.closings = 0
+
+    def fileno(self) -> int:
+        return -1
+
+    def close_fd(self) -> None:
+        self.closings += 1
+        raise self.failure
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        raise self.failure
+
+    def write_to_fd(self, data: bytes | memoryview) -> int:
+        raise self.failure

@@ -507,7 +507,6 @@ def test_fetching_with_a_callback(
 
 
 def test_configuring_the_client() -> None:
-    pytest.importorskip("pycurl", reason="the curl client needs pycurl")
     saved = AsyncHTTPClient._save_configuration()
     try:
         AsyncHTTPClient.configure("typhoon.curl_httpclient.CurlAsyncHTTPClient")
