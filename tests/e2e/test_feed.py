@@ -259,9 +259,9 @@ def test_without_javascript_the_feed_is_forms_and_links(browse: Callable[[], Bro
     ada.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     ada.driver.get(ada.url)
     ada.driver.find_element(By.NAME, "nickname").send_keys("ada", Keys.ENTER)
-    composer = ada.driver.find_element(By.NAME, "text")
+    wait = WebDriverWait(ada.driver, TIMEOUT)
+    (composer,) = wait.until(lambda driver: driver.find_elements(By.NAME, "text"))
     composer.send_keys("Plain and simple.")
     ada.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()
-    wait = WebDriverWait(ada.driver, TIMEOUT)
     wait.until(lambda driver: driver.find_elements(By.CLASS_NAME, "message"))
     assert "Plain and simple." in ada.driver.find_element(By.CLASS_NAME, "message").text
