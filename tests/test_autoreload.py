@@ -179,6 +179,26 @@ def test_a_server_that_is_edited_answers_anew(
     assert fetched(port) == ["newest", pid]
 
 
+def test_changes_of_other_files_are_not_logged(
+    tmp_path: Path, start: Callable[..., Program]
+) -> None:
+    # A log in the folder that is watched would feed itself.
+    source = """
+        import logging
+        logging.basicConfig(level="INFO")
+        async def main():
+            app = Application([("/", Main)], debug=True)
+            server = app.listen(0, "127.0.0.1")
+            logging.getLogger("watchfiles.main").info("1 change detected")
+            print("listening")
+        asyncio.run(main())
+    """
+    write(tmp_path, {"pages.py": "text = ''", "main.py": SERVER + textwrap.dedent(source)})
+    server = start("main.py")
+    assert "open" in server.line()
+    assert server.line() == "listening"
+
+
 def test_an_error_of_syntax_leaves_the_server_as_it_is(
     tmp_path: Path, start: Callable[..., Program], way: str
 ) -> None:

@@ -281,6 +281,10 @@ class _Waiter:
         self._directories: set[str] = set()
         self._changes: Iterator[Any] = iter(())
         self.can_notice = watchfiles is not None
+        # It logs each change of any file: in a directory with the log, without end.
+        noise = logging.getLogger("watchfiles.main")
+        if noise.level == logging.NOTSET:
+            noise.setLevel(logging.WARNING)
 
     def wait(self, directories: set[str]) -> None:
         """Block until then."""
