@@ -14,14 +14,30 @@ from typhoon.iostream import StreamClosedError
 from typhoon.log import app_log, gen_log
 from typhoon.web.arguments import ArgumentsMixin
 from typhoon.web.cookies import CookiesMixin
+from typhoon.web.downloads import DownloadsMixin
 from typhoon.web.errors import Finish, HTTPError
+from typhoon.web.events import EventsMixin
+from typhoon.web.localization import LocaleMixin
+from typhoon.web.rendering import RenderingMixin
 from typhoon.web.response import ResponseMixin
+from typhoon.web.signin import SignInMixin
+from typhoon.web.xsrf import XSRFMixin
 
 if TYPE_CHECKING:
     from typhoon.web.transforms import OutputTransform
 
 
-class RequestHandler(ResponseMixin, ArgumentsMixin, CookiesMixin):
+class RequestHandler(
+    ResponseMixin,
+    ArgumentsMixin,
+    CookiesMixin,
+    SignInMixin,
+    XSRFMixin,
+    LocaleMixin,
+    RenderingMixin,
+    EventsMixin,
+    DownloadsMixin,
+):
     """Handles requests: subclass it and define at least one of the HTTP methods.
 
     For each request a handler is made, and then called in this order: `initialize`, `prepare`,

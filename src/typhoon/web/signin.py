@@ -1,0 +1,5 @@
+"""Who is signed in."""
+
+
+class SignInMixin:
+    """How a handler knows its user."""
