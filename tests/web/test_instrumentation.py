@@ -183,3 +183,20 @@ def test_the_type_of_a_request_in_the_log_function(serve):
         (200, "GET", "/x?a=1", "127.0.0.1", True),
         (404, "GET", "/other", "127.0.0.1", True),
     ]
+
+
+def test_prepare_and_on_finish_set_on_a_handler(serve):
+    done: list[int] = []
+
+    class Marked(RequestHandler):
+        def initialize(self) -> None:
+            self.prepare = lambda: self.set_header("X-Prepared", "yes")
+
+        def get(self) -> None:
+            self.on_finish = lambda: done.append(self.get_status())
+            self.write("body")
+
+    server = serve(Application([("/", Marked)]))
+    assert server.connect().get("/").header("X-Prepared") == "yes"
+    server.call()
+    assert done == [200]

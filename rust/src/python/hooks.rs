@@ -14,15 +14,13 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
 /// The names of the hooks, in the order of their bits.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 14] = [
     "clear",
     "set_default_headers",
     "initialize",
-    "prepare",
     "_execute",
     "write",
     "finish",
-    "on_finish",
     "compute_etag",
     "set_etag_header",
     "check_etag_header",
@@ -44,17 +42,15 @@ impl Hooks {
     pub const CLEAR: Self = Self(1);
     pub const SET_DEFAULT_HEADERS: Self = Self(1 << 1);
     pub const INITIALIZE: Self = Self(1 << 2);
-    pub const PREPARE: Self = Self(1 << 3);
-    pub const EXECUTE: Self = Self(1 << 4);
-    pub const WRITE: Self = Self(1 << 5);
-    pub const FINISH: Self = Self(1 << 6);
-    pub const ON_FINISH: Self = Self(1 << 7);
-    pub const ETAG: Self = Self(7 << 8);
-    pub const LOG: Self = Self(1 << 11);
-    pub const DECODE_ARGUMENT: Self = Self(1 << 12);
-    pub const SUPPORTED_METHODS: Self = Self(1 << 13);
-    pub const AUTO_FINISH: Self = Self(1 << 14);
-    pub const STREAM_REQUEST_BODY: Self = Self(1 << 15);
+    pub const EXECUTE: Self = Self(1 << 3);
+    pub const WRITE: Self = Self(1 << 4);
+    pub const FINISH: Self = Self(1 << 5);
+    pub const ETAG: Self = Self(7 << 6);
+    pub const LOG: Self = Self(1 << 9);
+    pub const DECODE_ARGUMENT: Self = Self(1 << 10);
+    pub const SUPPORTED_METHODS: Self = Self(1 << 11);
+    pub const AUTO_FINISH: Self = Self(1 << 12);
+    pub const STREAM_REQUEST_BODY: Self = Self(1 << 13);
 
     /// Whether any of these is in the set.
     pub const fn any(self, hooks: Self) -> bool {

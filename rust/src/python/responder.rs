@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use super::connection::ServerConnection;
 use super::digest::tag_of;
@@ -24,18 +24,30 @@ const JSON: &[u8] = b"application/json; charset=UTF-8";
 /// Makes a response, and runs a handler. The base of `typhoon.web.RequestHandler`.
 #[pyclass(subclass, module = "typhoon._core")]
 pub struct Responder {
+    /// The application that the handler belongs to.
+    #[pyo3(get, set)]
     application: Option<Py<PyAny>>,
+    /// The request, an `HTTPServerRequest`.
+    #[pyo3(get, set)]
     request: Option<Py<PyAny>>,
+    #[pyo3(get, set, name = "_headers")]
     headers: Option<Py<PyAny>>,
+    #[pyo3(get, set, name = "_write_buffer")]
     write_buffer: Py<PyList>,
+    #[pyo3(get, set, name = "_status_code")]
     status_code: Py<PyAny>,
+    #[pyo3(get, set, name = "_reason")]
     reason: Py<PyAny>,
     transforms: Option<Py<PyAny>>,
+    #[pyo3(get, set, name = "_new_cookies")]
     new_cookies: Option<Py<PyAny>>,
     path_args: Option<Py<PyAny>>,
     path_kwargs: Option<Py<PyAny>>,
+    #[pyo3(get, set, name = "_headers_written")]
     headers_written: bool,
+    #[pyo3(get, set, name = "_finished")]
     finished: bool,
+    #[pyo3(get, set, name = "_auto_finish")]
     auto_finish: bool,
 }
 
@@ -212,10 +224,7 @@ impl Responder {
         } else {
             Self::_log(slf)?;
         }
-        if hooks.any(Hooks::ON_FINISH) {
-            slf.call_method0(intern!(py, "on_finish"))?;
-        }
-        Ok(())
+        slf.call_method0(intern!(py, "on_finish")).map(drop)
     }
 
     fn end_automatically(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
@@ -302,16 +311,14 @@ impl Responder {
         if !args.is_empty()? || !kwargs.is_empty() {
             Self::decode_groups(slf, hooks, args, kwargs)?;
         }
-        if hooks.any(Hooks::PREPARE) {
-            let prepared = slf.call_method0(intern!(py, "prepare"))?;
-            if !prepared.is_none() {
-                return slf
-                    .call_method1(intern!(py, "_continue"), (prepared,))
-                    .map(Some);
-            }
-            if slf.borrow().finished {
-                return Ok(None);
-            }
+        let prepared = slf.call_method0(intern!(py, "prepare"))?;
+        if !prepared.is_none() {
+            return slf
+                .call_method1(intern!(py, "_continue"), (prepared,))
+                .map(Some);
+        }
+        if slf.borrow().finished {
+            return Ok(None);
         }
         if hooks.any(Hooks::STREAM_REQUEST_BODY) {
             return slf
@@ -466,6 +473,12 @@ impl Responder {
         Ok(())
     }
 
+    /// Override to do something before each method. If it finishes, the method is not called.
+    fn prepare(_slf: &Bound<'_, Self>) {}
+
+    /// Override to do something after the response has been sent, such as to clean up.
+    fn on_finish(_slf: &Bound<'_, Self>) {}
+
     /// Go as far as possible without waiting. What is returned has still to be awaited.
     fn _begin<'py>(
         slf: &Bound<'py, Self>,
@@ -612,26 +625,6 @@ impl Responder {
         }
     }
 
-    /// The application that the handler belongs to.
-    #[getter]
-    fn application(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.application.as_ref().map(|value| value.clone_ref(py))
-    }
-    #[setter]
-    fn set_application(&mut self, value: Py<PyAny>) {
-        self.application = Some(value);
-    }
-
-    /// The request, an `HTTPServerRequest`.
-    #[getter]
-    fn request(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.request.as_ref().map(|value| value.clone_ref(py))
-    }
-    #[setter]
-    fn set_request(&mut self, value: Py<PyAny>) {
-        self.request = Some(value);
-    }
-
     /// What the groups of the rule's pattern matched, by position.
     #[getter]
     fn path_args(&mut self, py: Python<'_>) -> Py<PyAny> {
@@ -659,42 +652,6 @@ impl Responder {
     }
 
     #[getter]
-    fn _headers(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.headers.as_ref().map(|value| value.clone_ref(py))
-    }
-    #[setter(_headers)]
-    fn set_headers(&mut self, value: Py<PyAny>) {
-        self.headers = Some(value);
-    }
-
-    #[getter]
-    fn _write_buffer(&self, py: Python<'_>) -> Py<PyList> {
-        self.write_buffer.clone_ref(py)
-    }
-    #[setter(_write_buffer)]
-    fn set_write_buffer(&mut self, value: Py<PyList>) {
-        self.write_buffer = value;
-    }
-
-    #[getter]
-    fn _status_code(&self, py: Python<'_>) -> Py<PyAny> {
-        self.status_code.clone_ref(py)
-    }
-    #[setter(_status_code)]
-    fn set_status_code(&mut self, value: Py<PyAny>) {
-        self.status_code = value;
-    }
-
-    #[getter]
-    fn _reason(&self, py: Python<'_>) -> Py<PyAny> {
-        self.reason.clone_ref(py)
-    }
-    #[setter(_reason)]
-    fn set_reason(&mut self, value: Py<PyAny>) {
-        self.reason = value;
-    }
-
-    #[getter]
     fn _transforms(&self, py: Python<'_>) -> Py<PyAny> {
         match &self.transforms {
             Some(transforms) => transforms.clone_ref(py),
@@ -709,42 +666,6 @@ impl Responder {
             None
         };
         Ok(())
-    }
-
-    #[getter]
-    fn _new_cookies(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.new_cookies.as_ref().map(|value| value.clone_ref(py))
-    }
-    #[setter(_new_cookies)]
-    fn set_new_cookies(&mut self, value: Option<Py<PyAny>>) {
-        self.new_cookies = value;
-    }
-
-    #[getter]
-    fn _headers_written(&self) -> bool {
-        self.headers_written
-    }
-    #[setter(_headers_written)]
-    fn set_headers_written(&mut self, value: &Bound<'_, PyBool>) {
-        self.headers_written = value.is_true();
-    }
-
-    #[getter]
-    fn _finished(&self) -> bool {
-        self.finished
-    }
-    #[setter(_finished)]
-    fn set_finished(&mut self, value: &Bound<'_, PyBool>) {
-        self.finished = value.is_true();
-    }
-
-    #[getter]
-    fn _auto_finish(&self) -> bool {
-        self.auto_finish
-    }
-    #[setter(_auto_finish)]
-    fn set_auto_finish(&mut self, value: &Bound<'_, PyBool>) {
-        self.auto_finish = value.is_true();
     }
 }
 

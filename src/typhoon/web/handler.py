@@ -93,10 +93,6 @@ class RequestHandler(
     put: Callable[..., Awaitable[None] | None] = _unimplemented_method
     options: Callable[..., Awaitable[None] | None] = _unimplemented_method
 
-    def prepare(self) -> Awaitable[None] | None:
-        """Override to do something before each method. If it finishes, the method is not called."""
-        return None
-
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Override to take the body in pieces; requires `@stream_request_body`."""
         raise NotImplementedError

@@ -141,6 +141,3 @@ class ResponseMixin(_core.Responder):
         # RFC 9110 §15.4.5: a 304 is about what the client has, and need not describe it again.
         for name in ("Content-Encoding", "Content-Language", "Content-Type"):
             self.clear_header(name)
-
-    def on_finish(self) -> None:
-        """Override to do something after the response has been sent, such as to clean up."""
