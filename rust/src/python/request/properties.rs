@@ -1,287 +1,14 @@
-//! `HTTPServerRequest`: a parsed head and its body, each part decoded when it is first asked for.
+//! What Python sees of a request: each attribute is decoded when it is first read.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use super::buffers;
-use super::headers::PyHeaders;
-use super::text::latin1;
-use crate::http1::{Head, StartLine, Target, Version};
-
-/// Seconds since the epoch, as `time.time()` has them.
-pub fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
-}
-
-static QUERY_PARSER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static BODY_PARSER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static COOKIE_PARSER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// Give the functions that decode what is above the core: `query(text)` and `body(request)`
-/// for arguments and files, `cookies(headers)`. Called once, by `httputil`.
-#[pyfunction]
-fn set_request_parsers(
-    py: Python<'_>,
-    query: Py<PyAny>,
-    body: Py<PyAny>,
-    cookies: Py<PyAny>,
-) -> PyResult<()> {
-    let again = |_| PyRuntimeError::new_err("the parsers have been set already");
-    QUERY_PARSER.set(py, query).map_err(again)?;
-    BODY_PARSER.set(py, body).map_err(again)?;
-    COOKIE_PARSER.set(py, cookies).map_err(again)
-}
-
-fn call_parser<'py>(
-    py: Python<'py>,
-    parser: &PyOnceLock<Py<PyAny>>,
-    argument: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    match parser.get(py) {
-        Some(parser) => parser.bind(py).call1((argument,)),
-        None => Err(PyRuntimeError::new_err("import typhoon.httputil first")),
-    }
-}
-
-/// A body: received and not yet asked for, or a bytes object.
-pub enum Body {
-    Received(Vec<u8>),
-    Object(Py<PyAny>),
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        if let Self::Received(body) = self {
-            buffers::put(std::mem::take(body));
-        }
-    }
-}
-
-/// A single HTTP request. Attributes are decoded when they are first read, and can be set.
-#[pyclass(
-    name = "HTTPServerRequest",
-    module = "typhoon.httputil",
-    subclass,
-    dict,
-    weakref
-)]
-pub struct Request {
-    head: Option<Box<Head>>,
-    method: Option<Py<PyAny>>,
-    uri: Option<Py<PyAny>>,
-    path: Option<Py<PyAny>>,
-    query: Option<Py<PyAny>>,
-    version: Option<Py<PyAny>>,
-    headers: Option<Py<PyAny>>,
-    host: Option<Py<PyAny>>,
-    host_name: Option<Py<PyAny>>,
-    remote_ip: Option<Py<PyAny>>,
-    protocol: Option<Py<PyAny>>,
-    query_arguments: Option<Py<PyAny>>,
-    body_arguments: Option<Py<PyAny>>,
-    arguments: Option<Py<PyAny>>,
-    files: Option<Py<PyAny>>,
-    cookies: Option<Py<PyAny>>,
-    connection: Option<Py<PyAny>>,
-    server_connection: Option<Py<PyAny>>,
-    start_time: f64,
-    body: Body,
-}
-
-/// The method's name as the one object that the whole process shares for it.
-pub fn method_name<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
-    match name {
-        b"GET" => intern!(py, "GET").clone(),
-        b"POST" => intern!(py, "POST").clone(),
-        b"HEAD" => intern!(py, "HEAD").clone(),
-        b"PUT" => intern!(py, "PUT").clone(),
-        b"DELETE" => intern!(py, "DELETE").clone(),
-        b"PATCH" => intern!(py, "PATCH").clone(),
-        b"OPTIONS" => intern!(py, "OPTIONS").clone(),
-        _ => latin1(py, name),
-    }
-}
-
-pub fn version_name(py: Python<'_>, version: Version) -> Bound<'_, PyString> {
-    match version {
-        Version::Http10 => intern!(py, "HTTP/1.0").clone(),
-        Version::Http11 => intern!(py, "HTTP/1.1").clone(),
-    }
-}
-
-impl Request {
-    /// A request whose body is still to come.
-    pub fn received(py: Python<'_>, head: Box<Head>, connection: Py<PyAny>) -> Self {
-        let mut request = Self::empty(Some(connection), Body::Received(Vec::new()));
-        if let StartLine::Request { method, .. } = &head.start_line {
-            request.method = Some(method_name(py, head.text(method)).into_any().unbind());
-        }
-        request.head = Some(head);
-        request
-    }
-
-    fn empty(connection: Option<Py<PyAny>>, body: Body) -> Self {
-        Self {
-            head: None,
-            method: None,
-            uri: None,
-            path: None,
-            query: None,
-            version: None,
-            headers: None,
-            host: None,
-            host_name: None,
-            remote_ip: None,
-            protocol: None,
-            query_arguments: None,
-            body_arguments: None,
-            arguments: None,
-            files: None,
-            cookies: None,
-            connection,
-            server_connection: None,
-            start_time: now(),
-            body,
-        }
-    }
-
-    /// The request line's target and its form, before the headers have been handed out.
-    fn target(&self) -> Option<(&[u8], &Target)> {
-        let head = self.head.as_ref()?;
-        match &head.start_line {
-            StartLine::Request { target, form, .. } => Some((head.text(target), form)),
-            StartLine::Response { .. } => None,
-        }
-    }
-
-    /// Path and query of the target: what RFC 9112 §3.2 makes of its form.
-    fn path_and_query(&self) -> Option<(&[u8], &[u8])> {
-        let (target, form) = self.target()?;
-        let local = match form {
-            Target::Absolute { path, .. } => &target[*path..],
-            _ => target,
-        };
-        let (path, query) = match memchr::memchr(b'?', local) {
-            Some(mark) => (&local[..mark], &local[mark + 1..]),
-            None => (local, &b""[..]),
-        };
-        Some((if path.is_empty() { b"/" } else { path }, query))
-    }
-
-    /// Strings that lie in the head, made before its text is handed to the headers object.
-    fn decode_target(&mut self, py: Python<'_>) {
-        let Some((target, form)) = self.target() else {
-            return;
-        };
-        let uri = latin1(py, target).into_any().unbind();
-        let host = match form {
-            Target::Absolute { authority, .. } => {
-                Some(latin1(py, &target[authority.clone()]).into_any().unbind())
-            }
-            _ => None,
-        };
-        let Some((path, query)) = self.path_and_query() else {
-            return;
-        };
-        let path = if query.is_empty() && path == target {
-            uri.clone_ref(py)
-        } else {
-            latin1(py, path).into_any().unbind()
-        };
-        let query = latin1(py, query).into_any().unbind();
-        self.uri.get_or_insert(uri);
-        self.path.get_or_insert(path);
-        self.query.get_or_insert(query);
-        if let Some(host) = host {
-            self.host.get_or_insert(host);
-        }
-    }
-
-    pub fn receive_body(&mut self, body: Vec<u8>) {
-        self.body = Body::Received(body);
-    }
-
-    /// The method of a request of whatever class.
-    pub fn method_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
-        let py = request.py();
-        let own = request.cast_exact::<Self>().ok();
-        match own.and_then(|request| request.borrow().method(py)) {
-            Some(method) => Ok(method.into_bound(py).cast_into()?),
-            None => Ok(request.getattr(intern!(py, "method"))?.cast_into()?),
-        }
-    }
-
-    /// The path of a request of whatever class.
-    pub fn path_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
-        let py = request.py();
-        let own = request.cast_exact::<Self>().ok();
-        match own.and_then(|request| request.borrow_mut().path(py)) {
-            Some(path) => Ok(path.into_bound(py).cast_into()?),
-            None => Ok(request.getattr(intern!(py, "path"))?.cast_into()?),
-        }
-    }
-
-    /// The connection of a request of whatever class.
-    pub fn connection_of<'py>(request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = request.py();
-        let own = request.cast_exact::<Self>().ok();
-        match own.and_then(|request| request.borrow().connection(py)) {
-            Some(connection) => Ok(connection.into_bound(py)),
-            None => request.getattr(intern!(py, "connection")),
-        }
-    }
-
-    pub fn body_bytes<'a>(&'a self, py: Python<'a>) -> PyResult<&'a [u8]> {
-        match &self.body {
-            Body::Received(body) => Ok(body),
-            Body::Object(body) => Ok(body.bind(py).cast::<PyBytes>()?.as_bytes()),
-        }
-    }
-
-    fn context_attribute(
-        slf: &Bound<'_, Self>,
-        name: &Bound<'_, PyString>,
-    ) -> PyResult<Option<Py<PyAny>>> {
-        let py = slf.py();
-        let Some(connection) = slf.borrow().connection(py) else {
-            return Ok(None);
-        };
-        let connection = connection.bind(py);
-        let context = match connection.getattr_opt(intern!(py, "context_of"))? {
-            Some(context_of) => Some(context_of.call1((slf,))?),
-            None => connection.getattr_opt(intern!(py, "context"))?,
-        };
-        match context {
-            Some(context) => Ok(context.getattr_opt(name)?.map(Bound::unbind)),
-            None => Ok(None),
-        }
-    }
-
-    /// Decode the form body into arguments and files, once.
-    fn parse_body(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        {
-            let this = slf.borrow();
-            if this.body_arguments.is_some() && this.files.is_some() {
-                return Ok(());
-            }
-        }
-        let parsed = call_parser(py, &BODY_PARSER, slf.as_any())?;
-        let (arguments, files): (Py<PyAny>, Py<PyAny>) = parsed.extract()?;
-        let mut this = slf.borrow_mut();
-        this.body_arguments.get_or_insert(arguments);
-        this.files.get_or_insert(files);
-        Ok(())
-    }
-}
+use super::super::headers::PyHeaders;
+use super::super::text::latin1;
+use super::{Body, COOKIE_PARSER, QUERY_PARSER, Request, call_parser, now, version_name};
+use crate::http1::StartLine;
 
 /// The attribute if it is there already; `compute` makes and keeps it otherwise.
 fn cached(
@@ -387,12 +114,8 @@ impl Request {
 
     /// The request method, such as "GET".
     #[getter]
-    fn method(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+    pub fn method(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.method.as_ref().map(|method| method.clone_ref(py))
-    }
-    #[setter]
-    fn set_method(&mut self, value: Py<PyAny>) {
-        self.method = Some(value);
     }
 
     /// The request target as it was sent.
@@ -402,10 +125,6 @@ impl Request {
             self.decode_target(py);
         }
         self.uri.as_ref().map(|value| value.clone_ref(py))
-    }
-    #[setter]
-    fn set_uri(&mut self, value: Py<PyAny>) {
-        self.uri = Some(value);
     }
 
     /// The path of the target, without its query.
@@ -419,10 +138,6 @@ impl Request {
         }
         self.path.as_ref().map(|value| value.clone_ref(py))
     }
-    #[setter]
-    fn set_path(&mut self, value: Py<PyAny>) {
-        self.path = Some(value);
-    }
 
     /// The query of the target, without the question mark.
     #[getter]
@@ -435,10 +150,6 @@ impl Request {
         }
         self.query.as_ref().map(|value| value.clone_ref(py))
     }
-    #[setter]
-    fn set_query(&mut self, value: Py<PyAny>) {
-        self.query = Some(value);
-    }
 
     /// The protocol version, such as "HTTP/1.1".
     #[getter]
@@ -448,10 +159,6 @@ impl Request {
             (None, Some(head)) => Some(version_name(py, head.version).into_any().unbind()),
             (None, None) => None,
         }
-    }
-    #[setter]
-    fn set_version(&mut self, value: Py<PyAny>) {
-        self.version = Some(value);
     }
 
     /// The header fields, an `HTTPHeaders`.
@@ -470,10 +177,6 @@ impl Request {
             }
         }
         Ok(self.headers.as_ref().map(|value| value.clone_ref(py)))
-    }
-    #[setter]
-    fn set_headers(&mut self, value: Py<PyAny>) {
-        self.headers = Some(value);
     }
 
     /// The body, bytes.
@@ -531,10 +234,6 @@ impl Request {
             },
         )
     }
-    #[setter]
-    fn set_host(&mut self, value: Py<PyAny>) {
-        self.host = Some(value);
-    }
 
     /// The host in lower case, without its port.
     #[getter]
@@ -561,10 +260,6 @@ impl Request {
             },
         )
     }
-    #[setter]
-    fn set_host_name(&mut self, value: Py<PyAny>) {
-        self.host_name = Some(value);
-    }
 
     /// The client's address, an IP in text; from X-Real-Ip or X-Forwarded-For with `xheaders`.
     #[getter]
@@ -577,10 +272,6 @@ impl Request {
                 Ok(Self::context_attribute(slf, name)?.unwrap_or_else(|| slf.py().None()))
             },
         )
-    }
-    #[setter]
-    fn set_remote_ip(&mut self, value: Py<PyAny>) {
-        self.remote_ip = Some(value);
     }
 
     /// "http" or "https", from X-Scheme or X-Forwarded-Proto with `xheaders`.
@@ -595,10 +286,6 @@ impl Request {
                     .unwrap_or_else(|| intern!(slf.py(), "http").clone().into_any().unbind()))
             },
         )
-    }
-    #[setter]
-    fn set_protocol(&mut self, value: Py<PyAny>) {
-        self.protocol = Some(value);
     }
 
     /// The arguments in the query: names to lists of bytes.
@@ -617,10 +304,6 @@ impl Request {
             },
         )
     }
-    #[setter]
-    fn set_query_arguments(&mut self, value: Py<PyAny>) {
-        self.query_arguments = Some(value);
-    }
 
     /// The arguments in a form body: names to lists of bytes.
     ///
@@ -636,10 +319,6 @@ impl Request {
             |slf| Ok(slf.py().None()),
         )
     }
-    #[setter]
-    fn set_body_arguments(&mut self, value: Py<PyAny>) {
-        self.body_arguments = Some(value);
-    }
 
     /// The uploaded files: names to lists of `HTTPFile`.
     ///
@@ -650,10 +329,6 @@ impl Request {
             Self::parse_body(slf)?;
         }
         cached(slf, |this| &mut this.files, |slf| Ok(slf.py().None()))
-    }
-    #[setter]
-    fn set_files(&mut self, value: Py<PyAny>) {
-        self.files = Some(value);
     }
 
     /// The arguments of query and body together: names to lists of bytes.
@@ -684,10 +359,6 @@ impl Request {
             },
         )
     }
-    #[setter]
-    fn set_arguments(&mut self, value: Py<PyAny>) {
-        self.arguments = Some(value);
-    }
 
     /// The cookies, an `http.cookies.SimpleCookie`. What cannot be parsed is left out.
     #[getter]
@@ -703,41 +374,6 @@ impl Request {
                 Ok(call_parser(slf.py(), &COOKIE_PARSER, &headers)?.unbind())
             },
         )
-    }
-    #[setter]
-    fn set_cookies(&mut self, value: Py<PyAny>) {
-        self.cookies = Some(value);
-    }
-
-    /// The connection that the request came on, an `HTTPConnection`.
-    #[getter]
-    fn connection(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.connection.as_ref().map(|value| value.clone_ref(py))
-    }
-    #[setter]
-    fn set_connection(&mut self, value: Option<Py<PyAny>>) {
-        self.connection = value;
-    }
-
-    /// What the application's router was given for this connection.
-    #[getter]
-    fn server_connection(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.server_connection
-            .as_ref()
-            .map(|value| value.clone_ref(py))
-    }
-    #[setter]
-    fn set_server_connection(&mut self, value: Option<Py<PyAny>>) {
-        self.server_connection = value;
-    }
-
-    #[getter]
-    fn _start_time(&self) -> f64 {
-        self.start_time
-    }
-    #[setter(_start_time)]
-    fn set_start_time(&mut self, value: f64) {
-        self.start_time = value;
     }
 
     /// A header's value or None, without making an object of all the headers for it.
@@ -799,9 +435,4 @@ impl Request {
         }
         Ok(format!("{}({})", slf.get_type().name()?, fields.join(", ")))
     }
-}
-
-pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(set_request_parsers, module)?)?;
-    module.add_class::<Request>()
 }
