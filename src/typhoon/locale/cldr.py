@@ -14,7 +14,47 @@ if TYPE_CHECKING:
 
 Unit = Literal["second", "minute", "hour", "day"]
 
-_TO_WIDEN = re.compile(r"'[^']*'|E+|c+|MMM|LLL")
+_TO_WIDEN = re.compile(r"'[^']*'|E+|c+|M{3,}|L{3,}")
+
+YESTERDAY = {
+    "ar": "أمس",
+    "bg": "вчера",
+    "ca": "ahir",
+    "cs": "včera",
+    "da": "i går",
+    "de": "gestern",
+    "el": "χθες",
+    "en": "yesterday",
+    "es": "ayer",
+    "et": "eile",
+    "fa": "دیروز",
+    "fi": "eilen",
+    "fr": "hier",
+    "he": "אתמול",
+    "hr": "jučer",
+    "hu": "tegnap",
+    "id": "kemarin",
+    "it": "ieri",
+    "ja": "昨日",
+    "ko": "어제",
+    "lt": "vakar",
+    "lv": "vakar",
+    "nb": "i går",
+    "nl": "gisteren",
+    "pl": "wczoraj",
+    "pt": "ontem",
+    "ro": "ieri",
+    "ru": "вчера",
+    "sk": "včera",
+    "sl": "včeraj",
+    "sr": "јуче",
+    "sv": "i går",
+    "tr": "dün",
+    "uk": "вчора",
+    "vi": "hôm qua",
+    "zh": "昨天",
+}
+"""By language. CLDR has these words, but Babel does not hand them on."""
 
 
 class Language:
@@ -31,17 +71,23 @@ class Language:
         self.months: list[str] = [locale.months["format"]["wide"][n] for n in range(1, 13)]
         self.weekdays: list[str] = [locale.days["stand-alone"]["wide"][n] for n in range(7)]
         self._day_formats = {
-            False: self._pattern("MMMMd", "MMMd"),
-            True: self._pattern("MMMMEEEEd", "MMMEd"),
+            False: str(locale.datetime_skeletons["MMMMd"].pattern),
+            True: self._weekday_pattern(),
         }
         self._joined = str(dates.get_datetime_format("long", locale)).replace("'", "")
 
-    def _pattern(self, wanted: str, abbreviated: str) -> str:
+    def _weekday_pattern(self) -> str:
+        """The pattern of a day with the whole names of weekday and month.
+
+        CLDR mostly has it abbreviated. UTS #35 asks for its fields to be widened then.
+        """
         skeletons = self.locale.datetime_skeletons
-        if wanted in skeletons:
-            return str(skeletons[wanted].pattern)
-        # Widening the fields of a similar pattern is what UTS #35 asks for.
-        return _TO_WIDEN.sub(_widened, str(skeletons[abbreviated].pattern))
+        if "MMMMEEEEd" in skeletons:
+            return str(skeletons["MMMMEEEEd"].pattern)
+        # Whole months may take another form around them: in Spanish "22 oct", "22 de octubre".
+        pattern = str(skeletons["MMMEd"].pattern)
+        day, whole_day = str(skeletons["MMMd"].pattern), str(skeletons["MMMMd"].pattern)
+        return _TO_WIDEN.sub(_widened, pattern.replace(day, whole_day))
 
     def ago(self, count: int, unit: Unit) -> str:
         """«2 часа назад»."""
@@ -52,6 +98,10 @@ class Language:
             add_direction=True,
             locale=self.locale,
         )
+
+    def yesterday(self) -> str:
+        """«вчера»."""
+        return YESTERDAY.get(self.locale.language) or self.ago(1, "day")
 
     def time(self, when: datetime.datetime) -> str:
         """«18:35»."""

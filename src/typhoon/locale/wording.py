@@ -105,8 +105,7 @@ def _date(locale: "Locale", local: datetime.datetime, message: str) -> str:
         return translated % _values(locale, local)
     match message:
         case "yesterday":
-            # CLDR has the word, Babel does not hand it on.
-            return language.ago(1, "day")
+            return language.yesterday()
         case "%(weekday)s":
             return locale._weekdays[local.weekday()]
         case "%(month_name)s %(day)s":
