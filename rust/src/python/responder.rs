@@ -286,6 +286,28 @@ impl Responder {
         Ok(())
     }
 
+    /// Whether the application has requests checked that change something: who made them?
+    fn is_protected(slf: Slf<'_, '_>) -> PyResult<bool> {
+        let py = slf.py();
+        let application = slf.borrow().application.as_ref().map(|a| a.clone_ref(py));
+        let Some(application) = application else {
+            return Ok(false);
+        };
+        let settings = application.bind(py).getattr(intern!(py, "settings"))?;
+        let settings = settings.cast::<PyDict>()?;
+        for name in [
+            intern!(py, "xsrf_cookies"),
+            intern!(py, "cross_origin_protection"),
+        ] {
+            if let Some(wanted) = settings.get_item(name)?
+                && wanted.is_truthy()?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Run the hooks up to the first that waits; what it returned is to be awaited by `_continue`
     /// (after `prepare`) or `_conclude` (after the method).
     fn advance<'py>(
@@ -310,6 +332,9 @@ impl Responder {
         }
         if !args.is_empty()? || !kwargs.is_empty() {
             Self::decode_groups(slf, hooks, args, kwargs)?;
+        }
+        if !matches!(method.to_str()?, "GET" | "HEAD" | "OPTIONS") && Self::is_protected(slf)? {
+            slf.call_method0(intern!(py, "_check_source"))?;
         }
         let prepared = slf.call_method0(intern!(py, "prepare"))?;
         if !prepared.is_none() {

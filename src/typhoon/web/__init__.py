@@ -20,16 +20,29 @@ from typhoon.httputil import HTTPServerRequest
 from typhoon.legacy.asynchronous import asynchronous
 from typhoon.routing import URLSpec
 from typhoon.web.application import Application
-from typhoon.web.decorators import addslash, removeslash, stream_request_body
+from typhoon.web.decorators import addslash, authenticated, removeslash, stream_request_body
 from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
 from typhoon.web.handler import RequestHandler
 from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
+from typhoon.web.signing import (
+    DEFAULT_SIGNED_VALUE_MIN_VERSION,
+    DEFAULT_SIGNED_VALUE_VERSION,
+    MAX_SUPPORTED_SIGNED_VALUE_VERSION,
+    MIN_SUPPORTED_SIGNED_VALUE_VERSION,
+    create_signed_value,
+    decode_signed_value,
+    get_signature_key_version,
+)
 from typhoon.web.static import StaticFileHandler
 from typhoon.web.transforms import OutputTransform
 
 url = URLSpec
 
 __all__ = [
+    "DEFAULT_SIGNED_VALUE_MIN_VERSION",
+    "DEFAULT_SIGNED_VALUE_VERSION",
+    "MAX_SUPPORTED_SIGNED_VALUE_VERSION",
+    "MIN_SUPPORTED_SIGNED_VALUE_VERSION",
     "Application",
     "ErrorHandler",
     "FallbackHandler",
@@ -44,6 +57,10 @@ __all__ = [
     "URLSpec",
     "addslash",
     "asynchronous",
+    "authenticated",
+    "create_signed_value",
+    "decode_signed_value",
+    "get_signature_key_version",
     "removeslash",
     "stream_request_body",
     "url",

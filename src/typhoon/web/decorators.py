@@ -1,9 +1,12 @@
 """Decorators for handlers and their methods."""
 
 import functools
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode, urlsplit
 
+from typhoon import _core
 from typhoon.web.errors import HTTPError
 
 if TYPE_CHECKING:
@@ -28,6 +31,51 @@ def stream_request_body(cls: Handler) -> Handler:
     return cls
 
 
+def authenticated(method: Method) -> Method:
+    """Let only users who are signed in call this method of a handler, plain or `async`.
+
+    Others are sent to `get_login_url()` with the page that they asked for in the argument `next`:
+    its path, or its whole URL if the login URL is a whole one. A login URL that has arguments
+    already is taken as it is. Other methods than GET and HEAD raise `HTTPError` 403.
+
+    The handler of the login URL follows `next` safely with `get_next_url`.
+
+        class ProfileHandler(BaseHandler):
+            @authenticated
+            async def get(self):
+                self.write(await load_profile(self.current_user))
+    """
+    # What callers may await.
+    nothing = _core.DONE if inspect.iscoroutinefunction(method) else None
+
+    @functools.wraps(method)
+    def wrapper(self: "RequestHandler", *args: Any, **kwargs: Any) -> Awaitable[None] | None:
+        if self.current_user:
+            return method(self, *args, **kwargs)
+        if self.request.method not in ("GET", "HEAD"):
+            raise HTTPError(403)
+        self.redirect(_login_url(self))
+        return nothing
+
+    return wrapper
+
+
+def _login_url(handler: "RequestHandler") -> str:
+    url = handler.get_login_url()
+    if "?" in url:
+        return url
+    request = handler.request
+    page = _local(request.path) + (f"?{request.query}" if request.query else "")
+    if urlsplit(url).netloc:
+        page = f"{request.protocol}://{request.host}{page}"
+    return f"{url}?{urlencode({'next': page})}"
+
+
+def _local(path: str) -> str:
+    """A path of this site: "//host" would be another site, and browsers read "/\\host" the same."""
+    return "/" + path.lstrip("/\\")
+
+
 def _redirecting(method: Method, path: Callable[[str], str | None]) -> Method:
     @functools.wraps(method)
     def wrapper(self: "RequestHandler", *args: Any, **kwargs: Any) -> Awaitable[None] | None:
@@ -36,8 +84,7 @@ def _redirecting(method: Method, path: Callable[[str], str | None]) -> Method:
             return method(self, *args, **kwargs)
         if self.request.method not in ("GET", "HEAD"):
             raise HTTPError(404)
-        # "//host" would be another site, and browsers read "/\\host" the same.
-        uri = "/" + uri.lstrip("/\\")
+        uri = _local(uri)
         if self.request.query:
             uri += "?" + self.request.query
         self.redirect(uri, permanent=True)

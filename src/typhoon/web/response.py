@@ -126,8 +126,8 @@ class ResponseMixin(_core.Responder):
         return written
 
     def _add_cookies(self) -> None:
-        for morsel in (self._new_cookies or {}).values():
-            self._headers.add("Set-Cookie", morsel.OutputString())
+        for cookie in (self._new_cookies or {}).values():
+            self._headers.add("Set-Cookie", cookie)
 
     def _transform_whole(self) -> None:
         chunk = b"".join(self._write_buffer)
