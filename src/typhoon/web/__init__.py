@@ -20,6 +20,7 @@ from typhoon.httputil import HTTPServerRequest
 from typhoon.legacy.asynchronous import asynchronous
 from typhoon.routing import URLSpec
 from typhoon.web.application import Application
+from typhoon.web.compression import GZipContentEncoding
 from typhoon.web.decorators import addslash, authenticated, removeslash, stream_request_body
 from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
 from typhoon.web.handler import RequestHandler
@@ -47,6 +48,7 @@ __all__ = [
     "ErrorHandler",
     "FallbackHandler",
     "Finish",
+    "GZipContentEncoding",
     "HTTPError",
     "HTTPServerRequest",
     "MissingArgumentError",

@@ -9,6 +9,7 @@ from typing import Any
 from typhoon import _core, httputil
 from typhoon.httpserver import HTTPServer
 from typhoon.iostream import StreamClosedError
+from typhoon.legacy.gzip_setting import warn_of_gzip
 from typhoon.log import access_log
 from typhoon.routing import (
     AnyMatches,
@@ -82,6 +83,10 @@ class Application(ReversibleRouter):
 
     Settings are keywords, and kept in `settings`:
 
+    - `compress_response`: compress pages and other text for clients that accept it. True, or a
+      dict: `encodings` (those to use, the one to prefer first; by default `"zstd"` and `"br"`
+      where they are installed, see the extra `compress`, and `"gzip"`), `level` (a number, or one
+      for each encoding), `min_length` (in bytes, 1024), `content_types` (beside `text/*`).
     - `autoreload`: restart the program when a source file changes (see `typhoon.autoreload`).
     - `debug`: short for `autoreload=True`, `serve_traceback=True`, `static_hash_cache=False` and
       others.
@@ -103,6 +108,12 @@ class Application(ReversibleRouter):
         self.transforms = list(transforms or [])
         self.default_host = default_host
         self.settings = settings
+        compress = settings.get("compress_response") or bool(settings.get("gzip"))
+        if compress:
+            from typhoon.web.compression import compression
+
+            self.transforms.append(compression(compress))
+        self._compresses = bool(compress)
         if settings.get("debug"):
             settings.setdefault("autoreload", True)
             settings.setdefault("static_hash_cache", False)
@@ -149,6 +160,8 @@ class Application(ReversibleRouter):
         `address` is an IP, a host name, or None for all interfaces; the other named arguments are
         those of `TCPServer.listen`. Keywords go to `HTTPServer`. Returns the server.
         """
+        if self.settings.get("gzip"):
+            warn_of_gzip()
         server = HTTPServer(self, **kwargs)
         server.listen(port, address, family, backlog, flags, reuse_port)
         return server
@@ -169,8 +182,8 @@ class Application(ReversibleRouter):
             self.wildcard_router.add_rules([Rule(by_default, router)])
 
     def add_transform(self, transform_class: type[OutputTransform]) -> None:
-        """Let this class change every response."""
-        self.transforms.append(transform_class)
+        """Let this class change every response. `compress_response` comes behind all others."""
+        self.transforms.insert(len(self.transforms) - self._compresses, transform_class)
 
     def reverse_url(self, name: str, *args: Any) -> str:
         """The URL of the rule with this name, `args` in place of its groups.
