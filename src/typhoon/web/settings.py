@@ -32,7 +32,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 """What a setting is made of, and how to say it. None always means that it is not set."""
 
-_NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_GENERATOR = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 def complete_settings(settings: dict[str, Any]) -> None:
@@ -85,7 +85,7 @@ def _check_secret(secret: str | bytes | Mapping[int, str | bytes] | None) -> Non
     if not secret or (isinstance(secret, Mapping) and not all(secret.values())):
         raise ValueError(
             f"The setting cookie_secret is empty, so anyone could forge signed cookies: leave it "
-            f"out, or make a secret with {_NEW_SECRET}"
+            f"out, or make a secret with {_GENERATOR}"
         )
 
 
