@@ -3,16 +3,16 @@
 //! It makes the response and runs the handler's hooks in their order. The hooks themselves, and
 //! all that only some requests need, are Python: this class calls them where it stands for them.
 
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 
-use super::connection::ServerConnection;
-use super::digest::tag_of;
-use super::errors::exception;
-use super::headers::{DefaultHeaders, PyHeaders};
+mod responding;
+mod running;
+
+use super::headers::PyHeaders;
 use super::hooks::{Hooks, replaced};
 use super::json;
 use super::request::Request;
@@ -52,21 +52,6 @@ pub struct Responder {
 }
 
 type Slf<'a, 'py> = &'a Bound<'py, Responder>;
-
-/// The name of the Python method for an HTTP method.
-fn python_name<'py>(method: &Bound<'py, PyString>) -> PyResult<(Bound<'py, PyString>, bool)> {
-    let py = method.py();
-    Ok(match method.to_str()? {
-        "GET" => (intern!(py, "get").clone(), true),
-        "POST" => (intern!(py, "post").clone(), true),
-        "HEAD" => (intern!(py, "head").clone(), true),
-        "PUT" => (intern!(py, "put").clone(), true),
-        "DELETE" => (intern!(py, "delete").clone(), true),
-        "PATCH" => (intern!(py, "patch").clone(), true),
-        "OPTIONS" => (intern!(py, "options").clone(), true),
-        other => (PyString::new(py, &other.to_lowercase()), false),
-    })
-}
 
 impl Responder {
     fn empty(py: Python<'_>) -> Self {
@@ -109,301 +94,6 @@ impl Responder {
 
     fn status(slf: Slf<'_, '_>) -> PyResult<u16> {
         slf.borrow().status_code.extract(slf.py())
-    }
-
-    fn set_up(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
-        if hooks.any(Hooks::CLEAR) {
-            slf.call_method0(intern!(slf.py(), "clear")).map(drop)
-        } else {
-            Self::reset(slf, hooks)
-        }
-    }
-
-    fn reset(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
-        let py = slf.py();
-        let headers = DefaultHeaders::of_responses(py)?;
-        {
-            let mut this = slf.borrow_mut();
-            this.headers = Some(headers.into_any());
-            this.write_buffer = PyList::empty(py).unbind();
-            this.status_code = ok_status(py);
-            this.reason = intern!(py, "OK").clone().into_any().unbind();
-        }
-        if hooks.any(Hooks::SET_DEFAULT_HEADERS) {
-            slf.call_method0(intern!(py, "set_default_headers"))?;
-        }
-        Ok(())
-    }
-
-    fn own_tag(slf: Slf<'_, '_>) -> PyResult<[u8; 34]> {
-        tag_of(slf.borrow().write_buffer.bind(slf.py()))
-    }
-
-    /// Whether the request method is GET or HEAD.
-    fn is_retrieval(request: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let method = Request::method_of(request)?;
-        Ok(matches!(method.to_str()?, "GET" | "HEAD"))
-    }
-
-    /// Give a response to GET or HEAD its tag, and make it a 304 if the client has it already.
-    fn validate(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
-        let py = slf.py();
-        let not_modified = if hooks.any(Hooks::ETAG) {
-            slf.call_method0(intern!(py, "set_etag_header"))?;
-            slf.call_method0(intern!(py, "check_etag_header"))?
-                .is_truthy()?
-        } else {
-            Self::set_etag_header(slf)?;
-            Self::check_etag_header(slf)?
-        };
-        if not_modified {
-            slf.borrow_mut().write_buffer = PyList::empty(py).unbind();
-            slf.call_method1(intern!(py, "set_status"), (304,))?;
-        }
-        Ok(())
-    }
-
-    /// Send what is there as a whole response.
-    fn respond(slf: Slf<'_, '_>, hooks: Hooks, connection: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = slf.py();
-        let mut status = Self::status(slf)?;
-        if status == 200 && Self::is_retrieval(&Self::request_of(slf)?)? {
-            Self::validate(slf, hooks)?;
-            status = Self::status(slf)?;
-        }
-        if matches!(status, 204 | 304 | 100..=199) {
-            if !slf.borrow().write_buffer.bind(py).is_empty() {
-                return Err(PyRuntimeError::new_err(format!(
-                    "Cannot send body with {status}"
-                )));
-            }
-            slf.call_method0(intern!(py, "_clear_representation_headers"))?;
-        }
-        if slf.borrow().transforms.is_some() {
-            slf.call_method0(intern!(py, "_transform_whole"))?;
-            status = Self::status(slf)?;
-        }
-        if slf.borrow().new_cookies.is_some() {
-            slf.call_method0(intern!(py, "_add_cookies"))?;
-        }
-        let headers = Self::headers_of(slf)?;
-        let (reason, chunks) = {
-            let this = slf.borrow();
-            (
-                this.reason.bind(py).clone(),
-                this.write_buffer.bind(py).clone(),
-            )
-        };
-        match connection.cast::<ServerConnection>() {
-            Ok(connection) => {
-                ServerConnection::respond(connection, status, reason.cast()?, &headers, &chunks)?;
-            }
-            Err(_) => {
-                let arguments = (status, reason, headers, chunks);
-                connection.call_method1(intern!(py, "respond"), arguments)?;
-            }
-        }
-        // Not before: what cannot be sent as it is becomes an error page.
-        slf.borrow_mut().headers_written = true;
-        Ok(())
-    }
-
-    /// End the response; `finish` without what its callers may leave out.
-    fn end(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
-        let py = slf.py();
-        let connection = Request::connection_of(&Self::request_of(slf)?)?;
-        if slf.borrow().headers_written {
-            slf.call_method1(intern!(py, "flush"), (true,))?;
-            connection.call_method0(intern!(py, "finish"))?;
-        } else {
-            Self::respond(slf, hooks, &connection)?;
-        }
-        slf.borrow_mut().finished = true;
-        if hooks.any(Hooks::LOG) {
-            slf.call_method0(intern!(py, "_log"))?;
-        } else {
-            Self::_log(slf)?;
-        }
-        slf.call_method0(intern!(py, "on_finish")).map(drop)
-    }
-
-    fn end_automatically(slf: Slf<'_, '_>, hooks: Hooks) -> PyResult<()> {
-        let wanted = if hooks.any(Hooks::AUTO_FINISH) {
-            slf.getattr(intern!(slf.py(), "_auto_finish"))?
-                .is_truthy()?
-        } else {
-            slf.borrow().auto_finish
-        };
-        if !wanted || slf.borrow().finished {
-            Ok(())
-        } else if hooks.any(Hooks::FINISH) {
-            slf.call_method0(intern!(slf.py(), "finish")).map(drop)
-        } else {
-            Self::end(slf, hooks)
-        }
-    }
-
-    /// A group of the pattern, decoded.
-    fn decode_group(
-        slf: Slf<'_, '_>,
-        hooks: Hooks,
-        group: &Bound<'_, PyAny>,
-        name: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        if group.is_none() {
-            return Ok(py.None());
-        }
-        if !hooks.any(Hooks::DECODE_ARGUMENT)
-            && let Ok(text) = simdutf8::basic::from_utf8(group.cast::<PyBytes>()?.as_bytes())
-        {
-            return Ok(PyString::new(py, text).into_any().unbind());
-        }
-        let keywords = PyDict::new(py);
-        keywords.set_item(intern!(py, "name"), name)?;
-        slf.call_method(intern!(py, "decode_argument"), (group,), Some(&keywords))
-            .map(Bound::unbind)
-    }
-
-    fn decode_groups(
-        slf: Slf<'_, '_>,
-        hooks: Hooks,
-        args: &Bound<'_, PyAny>,
-        kwargs: &Bound<'_, PyDict>,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        let decoded = PyList::empty(py);
-        for group in args.try_iter()? {
-            decoded.append(Self::decode_group(slf, hooks, &group?, None)?)?;
-        }
-        let decoded_kwargs = PyDict::new(py);
-        for (name, group) in kwargs {
-            decoded_kwargs.set_item(&name, Self::decode_group(slf, hooks, &group, Some(&name))?)?;
-        }
-        let mut this = slf.borrow_mut();
-        this.path_args = Some(decoded.into_any().unbind());
-        this.path_kwargs = Some(decoded_kwargs.into_any().unbind());
-        Ok(())
-    }
-
-    /// Whether the application has requests checked that change something: who made them?
-    fn is_protected(slf: Slf<'_, '_>) -> PyResult<bool> {
-        let py = slf.py();
-        let application = slf.borrow().application.as_ref().map(|a| a.clone_ref(py));
-        let Some(application) = application else {
-            return Ok(false);
-        };
-        let settings = application.bind(py).getattr(intern!(py, "settings"))?;
-        let settings = settings.cast::<PyDict>()?;
-        for name in [
-            intern!(py, "xsrf_cookies"),
-            intern!(py, "cross_origin_protection"),
-        ] {
-            if let Some(wanted) = settings.get_item(name)?
-                && wanted.is_truthy()?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Run the hooks up to the first that waits; what it returned is to be awaited by `_continue`
-    /// (after `prepare`) or `_conclude` (after the method).
-    fn advance<'py>(
-        slf: Slf<'_, 'py>,
-        hooks: Hooks,
-        args: &Bound<'_, PyAny>,
-        kwargs: &Bound<'_, PyDict>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        let method = Request::method_of(&Self::request_of(slf)?)?;
-        let (name, known) = python_name(&method)?;
-        let supported = if known && !hooks.any(Hooks::SUPPORTED_METHODS) {
-            true
-        } else {
-            slf.getattr(intern!(py, "SUPPORTED_METHODS"))?
-                .contains(&method)?
-        };
-        if !supported {
-            return slf
-                .call_method0(intern!(py, "_unimplemented_method"))
-                .map(|_| None);
-        }
-        if !args.is_empty()? || !kwargs.is_empty() {
-            Self::decode_groups(slf, hooks, args, kwargs)?;
-        }
-        if !matches!(method.to_str()?, "GET" | "HEAD" | "OPTIONS") && Self::is_protected(slf)? {
-            slf.call_method0(intern!(py, "_check_source"))?;
-        }
-        let prepared = slf.call_method0(intern!(py, "prepare"))?;
-        if !prepared.is_none() {
-            return slf
-                .call_method1(intern!(py, "_continue"), (prepared,))
-                .map(Some);
-        }
-        if slf.borrow().finished {
-            return Ok(None);
-        }
-        if hooks.any(Hooks::STREAM_REQUEST_BODY) {
-            return slf
-                .call_method1(intern!(py, "_continue"), (py.None(),))
-                .map(Some);
-        }
-        let result = Self::call_by_name(slf, &name)?;
-        if !result.is_none() && !result.is_exact_instance_of::<Done>() {
-            return slf
-                .call_method1(intern!(py, "_conclude"), (result,))
-                .map(Some);
-        }
-        Self::end_automatically(slf, hooks)?;
-        Ok(None)
-    }
-
-    /// `advance`, with what an exception means.
-    fn begin<'py>(
-        slf: Slf<'_, 'py>,
-        hooks: Hooks,
-        args: &Bound<'_, PyAny>,
-        kwargs: &Bound<'_, PyDict>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        match Self::advance(slf, hooks, args, kwargs) {
-            Err(error) if error.is_instance_of::<PyException>(py) => {
-                let error = exception(py, &error)?;
-                slf.call_method1(intern!(py, "_handle_request_exception"), (error,))?;
-                Ok(None)
-            }
-            result => result,
-        }
-    }
-
-    fn call_by_name<'py>(
-        slf: Slf<'_, 'py>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let (args, kwargs) = {
-            let this = slf.borrow();
-            let args = this.path_args.as_ref().map(|args| args.bind(py).clone());
-            let kwargs = this
-                .path_kwargs
-                .as_ref()
-                .map(|kwargs| kwargs.bind(py).clone());
-            (args, kwargs)
-        };
-        match (args, kwargs) {
-            (None, None) => slf.call_method0(name),
-            (args, kwargs) => {
-                let args = match args {
-                    Some(args) => args.try_iter()?.collect::<PyResult<Vec<_>>>()?,
-                    None => Vec::new(),
-                };
-                let kwargs = kwargs.map(Bound::cast_into::<PyDict>).transpose()?;
-                let kwargs = kwargs.filter(|kwargs| !kwargs.is_empty());
-                slf.call_method(name, PyTuple::new(py, args)?, kwargs.as_ref())
-            }
-        }
     }
 }
 
@@ -516,7 +206,7 @@ impl Responder {
     /// Call the method of the handler that the request asks for.
     fn _call_method<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let method = Request::method_of(&Self::request_of(slf)?)?;
-        let (name, _) = python_name(&method)?;
+        let (name, _) = running::python_name(&method)?;
         Self::call_by_name(slf, &name)
     }
 
