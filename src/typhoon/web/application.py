@@ -22,6 +22,7 @@ from typhoon.routing import (
     _RuleList,
 )
 from typhoon.web.handler import RequestHandler
+from typhoon.web.origins import check_trusted_origins
 from typhoon.web.redirect import ErrorHandler
 from typhoon.web.transforms import OutputTransform
 
@@ -83,14 +84,23 @@ class Application(ReversibleRouter):
     Settings are keywords, and kept in `settings`:
 
     - `autoreload`: restart the program when a source file changes (see `typhoon.autoreload`).
+    - `cookie_secret`: what signed and encrypted cookies are made with: a long random text, or a
+      dict of several by numbers, of which `key_version` is that of new cookies.
+    - `cross_origin_protection`: refuse requests that pages of other sites make, but for GET, HEAD
+      and OPTIONS. `trusted_origins` is a list of those that may, as "https://example.com".
     - `debug`: short for `autoreload=True`, `serve_traceback=True`, `static_hash_cache=False` and
       others.
     - `default_handler_class`, `default_handler_args`: who answers if no rule matches, instead of
       a 404.
     - `log_function(handler)`: called at the end of each request in place of the access log.
+    - `login_url`: where `@authenticated` sends those who are not signed in.
     - `serve_traceback`: show stack traces on error pages.
     - `static_path`: the folder whose files are served below `static_url_prefix` ("/static/"),
       and as /favicon.ico and /robots.txt, by `static_handler_class` with `static_handler_args`.
+    - `xsrf_cookies`: refuse requests without the token of the user's cookie, but for GET, HEAD
+      and OPTIONS: see `RequestHandler.check_xsrf_cookie`. `xsrf_cookie_name` ("_xsrf"),
+      `xsrf_cookie_version` (2) and `xsrf_cookie_kwargs` (keywords of `set_cookie`) say how that
+      cookie is set.
     """
 
     def __init__(
@@ -103,6 +113,8 @@ class Application(ReversibleRouter):
         self.transforms = list(transforms or [])
         self.default_host = default_host
         self.settings = settings
+        if "trusted_origins" in settings:
+            check_trusted_origins(settings["trusted_origins"])
         if settings.get("debug"):
             settings.setdefault("autoreload", True)
             settings.setdefault("static_hash_cache", False)
