@@ -104,11 +104,15 @@ class Application(ReversibleRouter):
 
     Signing in and security:
 
-    - `cookie_secret`: what signs cookies; a long random string, or a dict of them by version.
-      `key_version` is then the version that signs.
-    - `login_url`: where `@authenticated` sends those who have not signed in.
-    - `xsrf_cookies`: refuse forms that other sites have made. `xsrf_cookie_version`,
-      `xsrf_cookie_kwargs` and `xsrf_cookie_name` change the cookie.
+    - `cookie_secret`: what signed and encrypted cookies are made with: a long random text, or a
+      dict of several by numbers, of which `key_version` is that of new cookies.
+    - `cross_origin_protection`: refuse requests that pages of other sites make, but for GET, HEAD
+      and OPTIONS. `trusted_origins` is a list of those that may, as "https://example.com".
+    - `login_url`: where `@authenticated` sends those who are not signed in.
+    - `xsrf_cookies`: refuse requests without the token of the user's cookie, but for GET, HEAD
+      and OPTIONS: see `RequestHandler.check_xsrf_cookie`. `xsrf_cookie_name` ("_xsrf"),
+      `xsrf_cookie_version` (2) and `xsrf_cookie_kwargs` (keywords of `set_cookie`) say how that
+      cookie is set.
 
     Templates:
 

@@ -74,9 +74,9 @@ def decode_encrypted_value(
 
 
 def _open(key: str | bytes, box: bytes, associated: bytes) -> bytes | None:
+    cipher, nonce = _cipher(key, box[:_SALT])
     from cryptography.exceptions import InvalidTag
 
-    cipher, nonce = _cipher(key, box[:_SALT])
     try:
         return cipher.decrypt(nonce, box[_SALT:], associated)
     except InvalidTag:

@@ -1,5 +1,7 @@
 """Exceptions that end a request."""
 
+import asyncio
+import inspect
 from typing import Any
 
 from typhoon.httputil import responses
@@ -59,3 +61,15 @@ class MissingArgumentError(HTTPError):
     def __init__(self, arg_name: str) -> None:
         super().__init__(400, f"Missing argument {arg_name}")
         self.arg_name = arg_name
+
+
+def refuse_coroutine(answer: object, message: str) -> None:
+    """`TypeError` if the answer to a question of security is one that nobody awaits.
+
+    It would be true for everyone.
+    """
+    if inspect.iscoroutine(answer):
+        answer.close()
+    elif not isinstance(answer, asyncio.Future):
+        return
+    raise TypeError(message)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from typhoon.web.errors import HTTPError
+from typhoon.web.errors import HTTPError, refuse_coroutine
 
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPServerRequest
@@ -23,10 +23,17 @@ def check_origin(request: "HTTPServerRequest", is_trusted: Callable[[str], bool]
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         # "none": no page at all, such as a bookmark.
-        if site not in ("same-origin", "none") and not (origin and is_trusted(origin)):
-            raise HTTPError(403, "Sec-Fetch-Site %s from origin %r not allowed", site, origin)
-    elif origin is not None and not is_same_host(origin, request) and not is_trusted(origin):
-        raise HTTPError(403, "Origin %r not allowed", origin)
+        if site in ("same-origin", "none"):
+            return
+        refusal = HTTPError(403, "Sec-Fetch-Site %s from origin %r not allowed", site, origin)
+    else:
+        if origin is None or is_same_host(origin, request):
+            return
+        refusal = HTTPError(403, "Origin %r not allowed", origin)
+    trusted = is_trusted(origin) if origin else False
+    refuse_coroutine(trusted, "check_trusted_origin() has to be awaited: make it a plain method")
+    if not trusted:
+        raise refusal
 
 
 def is_same_host(origin: str, request: "HTTPServerRequest") -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
+from typhoon.web.origins import check_trusted_origins
+
 DEBUG = {
     "autoreload": True,
     "compiled_template_cache": False,
@@ -59,6 +61,8 @@ def complete_settings(settings: dict[str, Any]) -> None:
             f'typhoon.template.Loader("templates"), not {_named(loader)}'
         )
     _check_secret(settings.get("cookie_secret"))
+    if settings.get("trusted_origins") is not None:
+        check_trusted_origins(settings["trusted_origins"])
     if "static_handler_class" not in settings:
         _check_folder("static_path", settings.get("static_path"))
     _check_folder("template_path", settings.get("template_path"))

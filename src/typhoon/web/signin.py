@@ -1,11 +1,11 @@
 """Who is signed in, and where those go who are not."""
 
-import asyncio
-import inspect
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from typhoon.web.errors import refuse_coroutine
 
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPServerRequest
@@ -50,14 +50,11 @@ class SignInMixin:
         """
         if not hasattr(self, "_current_user"):
             user = self.get_current_user()
-            if inspect.iscoroutine(user) or isinstance(user, asyncio.Future):
-                # It would count as a user, for everyone.
-                if inspect.iscoroutine(user):
-                    user.close()
-                raise TypeError(
-                    f"{type(self).__name__}.get_current_user() has to be awaited:"
-                    " set self.current_user in an async prepare() instead"
-                )
+            refuse_coroutine(
+                user,
+                f"{type(self).__name__}.get_current_user() has to be awaited:"
+                " set self.current_user in an async prepare() instead",
+            )
             self._current_user = user
         return self._current_user
 

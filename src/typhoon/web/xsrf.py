@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typhoon.escape import utf8, xhtml_escape
-from typhoon.web.errors import HTTPError
+from typhoon.web.errors import HTTPError, refuse_coroutine
 from typhoon.web.origins import check_origin
 
 if TYPE_CHECKING:
@@ -183,7 +183,13 @@ class XSRFMixin:
         if settings.get("cross_origin_protection"):
             check_origin(self.request, self.check_trusted_origin)
         if settings.get("xsrf_cookies"):
-            self.check_xsrf_cookie()
+            # An override may be anything, and one that is not awaited would let everything pass.
+            checked: object = self.check_xsrf_cookie()  # type: ignore[func-returns-value]
+            refuse_coroutine(
+                checked,
+                f"{type(self).__name__}.check_xsrf_cookie() has to be awaited:"
+                " make it a plain method, or check in an async prepare() instead",
+            )
 
     @property
     def _xsrf_cookie_name(self) -> str:
