@@ -128,6 +128,38 @@ def test_a_flushed_response_that_has_no_body(serve, status):
         assert answer.header("Transfer-Encoding") is None
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_flushing_a_body_that_may_not_be(serve, caplog, status):
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.set_status(status)
+            self.write("x")
+            self.flush()
+
+    client = serve(Application([("/", Handler)])).connect()
+    for _ in range(2):
+        assert client.get("/").status == 500
+    assert f"Cannot send body with {status}" in caplog.text
+
+
+def test_a_flush_behind_the_end_sends_nothing(serve, loop_kind):
+    outcome: list[object] = []
+
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            self.write("body")
+            await self.finish()
+            await self.flush()
+            await asyncio.sleep(0)  # the next request has begun
+            outcome.append(await self.flush(include_footers=True))
+
+    client = serve(Application([("/", Handler)]), loop_kind=loop_kind).connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+    assert [client.response().body for _ in range(3)] == [b"body"] * 3
+    assert client.get("/").body == b"body"
+    assert outcome[:3] == [None] * 3
+
+
 def test_awaiting_a_flush_waits_for_the_client_to_read(serve, loop_kind):
     sent = []
     blocked = threading.Event()
@@ -234,6 +266,34 @@ def test_on_connection_close_is_not_called_behind_the_response(serve):
     assert calls == []
 
 
+def test_a_loop_that_only_flushes_ends_when_the_client_goes(serve, loop_kind, caplog):
+    """The event loop gets a turn to find out."""
+    outcome: list[BaseException] = []
+    ended = threading.Event()
+
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            try:
+                while True:
+                    self.write(b"x" * (1 << 18))
+                    await self.flush()
+            except StreamClosedError as error:
+                outcome.append(error)
+                raise
+            finally:
+                ended.set()
+
+    server = serve(Application([("/", Handler)]), loop_kind=loop_kind)
+    client = server.connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    client.read_exactly(100)
+    client.close()
+    assert ended.wait(20)
+    server.call()
+    assert len(outcome) == 1
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 @pytest.mark.parametrize("cancel", [True, False])
 def test_cancel_on_disconnect(serve, cancel):
     started, ended = threading.Event(), threading.Event()
@@ -305,3 +365,19 @@ def test_transforms(serve):
     app.add_transform(Reverse)
     answer = serve(app).get("/")
     assert (answer.status, answer.body) == (203, b"CBA")
+
+
+def test_include_footers_is_the_last_flush(serve):
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.write("a")
+            self.flush()
+            self.write("b")
+            self.flush(include_footers=True)
+            self.request.connection.finish()
+            self._finished = True
+
+    app = Application([("/", Handler)], transforms=[Upper])
+    client = serve(app).connect()
+    for _ in range(2):
+        assert client.get("/").body == b"AB(1)"

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
+import json
+import subprocess
+import sys
 import threading
+import zlib
 from typing import Any
 
 import pytest
@@ -400,3 +405,79 @@ def test_data_received_has_to_be_defined(serve):
 def test_only_for_handlers():
     with pytest.raises(TypeError, match="RequestHandler"):
         stream_request_body(int)  # type: ignore[type-var]
+
+
+def test_trailers_are_checked_and_dropped(stream):
+    server, calls = stream(Stream)
+    client = server.connect()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n"
+    for _ in range(2):
+        calls.clear()
+        client.send(head + b"3\r\nabc\r\n0\r\nX-A: 1\r\nContent-Length: 9\r\n\r\n")
+        assert client.response().body == b"abc"
+        assert calls[:3] == ["prepare", b"abc", "post"]
+    calls.clear()
+    client.send(head + b"3\r\nabc\r\n0\r\nX-A : 1\r\n\r\n")
+    assert client.response().status == 400
+    assert client.is_closed()
+    server.call()
+    assert "post" not in calls
+    assert_no_task_is_left(server)
+
+
+UPLOAD_SERVER = """
+import asyncio, resource, zlib
+from typhoon.web import Application, RequestHandler, stream_request_body
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+@stream_request_body
+class Upload(RequestHandler):
+    def prepare(self):
+        self.request.connection.set_max_body_size(1 << 40)
+        self.count = self.checksum = 0
+        self.peak = peak()
+
+    async def data_received(self, chunk):
+        self.count += len(chunk)
+        self.checksum = zlib.crc32(chunk, self.checksum)
+        await asyncio.sleep(0)
+
+    def put(self):
+        self.write({"count": self.count, "crc": self.checksum, "growth": peak() - self.peak})
+
+async def main():
+    server = Application([("/", Upload)]).listen(0, "127.0.0.1")
+    (sock,) = server._sockets.values()
+    print(sock.getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("size", "chunked"), [(1 << 30, False), (1 << 28, True)])
+def test_a_large_body_in_bounded_memory(size, chunked):
+    block = bytes(1 << 20)
+    count = size // len(block)
+    command = [sys.executable, "-c", UPLOAD_SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            headers = {} if chunked else {"Content-Length": str(size)}
+            client.request(
+                "PUT", "/", (block for _ in range(count)), headers, encode_chunked=chunked
+            )
+            result = json.loads(client.getresponse().read())
+            client.close()
+        finally:
+            process.kill()
+    assert result["count"] == size
+    checksum = 0
+    for _ in range(count):
+        checksum = zlib.crc32(block, checksum)
+    assert result["crc"] == checksum
+    assert result["growth"] < 8 * 1024, "KiB"

@@ -59,12 +59,12 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         if not isinstance(start_line, ResponseStartLine):
             raise TypeError("a server sends responses, not requests")
         self.send_head(start_line.code, start_line.reason, headers, chunk)
-        return self.drained()
+        return self._written()
 
     def write(self, chunk: bytes) -> "asyncio.Future[None]":
         """Send a piece of the body."""
         self.send_data(chunk)
-        return self.drained()
+        return self._written()
 
     def finish(self) -> None:
         """The response is complete."""
@@ -105,6 +105,18 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         """
         if self._waiters is None and self.transport is not None:
             return self._server._done
+        return self._wait()
+
+    def _written(self) -> "asyncio.Future[None]":
+        transport = self.transport
+        if self._waiters is None and transport is not None:
+            if not transport.is_closing():
+                return self._server._done
+            # Who goes on to write has to let the loop find out that the client has gone.
+            self._waiters = []
+        return self._wait()
+
+    def _wait(self) -> "asyncio.Future[None]":
         future = self._server._loop.create_future()
         if self._waiters is not None:
             self._waiters.append(future)
@@ -116,7 +128,8 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
     # asyncio: backpressure of the transport.
 
     def pause_writing(self) -> None:
-        self._waiters = []
+        if self._waiters is None:
+            self._waiters = []
         self._set_choked(True)
 
     def resume_writing(self) -> None:
@@ -194,6 +207,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         `RuntimeError` if the connection is closed.
         """
         transport = self.transport
+        self._context = self.context  # what knows the client's address goes
         unread = self._detach()
         self._lost()
         return take_over(transport, unread, self._server.max_buffer_size)

@@ -23,6 +23,7 @@ from typhoon.web.application import Application
 from typhoon.web.compression import GZipContentEncoding
 from typhoon.web.decorators import addslash, authenticated, removeslash, stream_request_body
 from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
+from typhoon.web.events import ServerSentEvent
 from typhoon.web.handler import RequestHandler
 from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
 from typhoon.web.signing import (
@@ -55,6 +56,7 @@ __all__ = [
     "OutputTransform",
     "RedirectHandler",
     "RequestHandler",
+    "ServerSentEvent",
     "StaticFileHandler",
     "URLSpec",
     "addslash",

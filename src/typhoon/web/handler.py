@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typhoon import _core
 from typhoon.escape import utf8
 from typhoon.httputil import HTTPInputError
-from typhoon.iostream import StreamClosedError
+from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.log import app_log, gen_log
 from typhoon.web.arguments import ArgumentsMixin
 from typhoon.web.cookies import CookiesMixin
@@ -102,6 +102,34 @@ class RequestHandler(
         Only handlers that wait for something see it. Proxies may keep a connection open after
         the client has gone.
         """
+
+    def detach(self) -> IOStream:
+        """Take the connection away from HTTP, for a protocol that begins as an HTTP request.
+
+        What has been flushed is sent first, anything else is not sent at all. The stream begins
+        with what the client has sent behind its request, and belongs to the caller, who has to
+        close it. The request is over with that: `on_finish` and the access log are not called.
+
+            async def get(self):
+                self.set_status(101)
+                self.set_header("Connection", "Upgrade")
+                self.set_header("Upgrade", "lines")
+                await self.flush()
+                stream = self.detach()
+                try:
+                    line = await stream.read_until(b"\\n", max_bytes=1000)
+                    await stream.write(line)
+                finally:
+                    stream.close()
+
+        `RuntimeError` if the connection is closed or cannot be detached: it has to be HTTP/1.
+        """
+        detach = getattr(self.request.connection, "detach", None)
+        if detach is None:
+            raise RuntimeError("only HTTP/1 connections can be detached")
+        stream: IOStream = detach()
+        self._finished = True
+        return stream
 
     # Redirects, URLs, settings.
 
@@ -336,6 +364,8 @@ class RequestHandler(
 
     def _on_connection_close(self) -> None:
         """The client has gone."""
+        if self._sending is not None:
+            self._sending.stop()
         self.on_connection_close()
         if self.cancel_on_disconnect and self._task is not None:
             self._task.cancel()

@@ -102,12 +102,18 @@ class ResponseMixin(_core.Responder):
     def flush(self, include_footers: bool = False) -> "Future[None]":
         """Send what has been written so far. Await it for backpressure.
 
-        Raises `StreamClosedError`, when it is awaited, if the client has gone.
+        Raises `StreamClosedError`, when it is awaited, if the client has gone. With
+        `include_footers` the transforms are told that this is the last of the body.
         """
+        connection = self.request.connection
+        if self._finished:
+            drained: Future[None] = connection.drained()
+            return drained
         chunk = b"".join(self._write_buffer)
         self._write_buffer = []
         head = self.request.method == "HEAD"
-        connection = self.request.connection
+        if chunk and not head and (self._status_code in (204, 304) or self._status_code < 200):
+            raise RuntimeError(f"Cannot send body with {self._status_code}")
         if self._headers_written:
             for transform in self._transforms:
                 chunk = transform.transform_chunk(chunk, include_footers)
