@@ -442,7 +442,7 @@ def _parse_header(line: str) -> tuple[str, dict[str, str]]:
     return key.strip(), parameters
 
 
-_RANGE = re.compile(r"bytes\s*=\s*([0-9]*)\s*(?:-\s*([0-9]*)\s*)?")
+_RANGE = re.compile(r"bytes\s*+=\s*+([0-9]*+)\s*+(?:-\s*+([0-9]*+)\s*+)?")
 
 
 def _parse_request_range(range_header: str) -> tuple[int | None, int | None] | None:
@@ -459,12 +459,18 @@ def _parse_request_range(range_header: str) -> tuple[int | None, int | None] | N
     match = _RANGE.fullmatch(range_header)
     if match is None:
         return None
-    first, last = (int(digits) if digits else None for digits in match.groups())
+    first, last = (_parse_position(digits) if digits else None for digits in match.groups())
     if last is None:
         return first, None
     if first is not None:
         return first, last + 1
     return (-last, None) if last else (None, 0)
+
+
+def _parse_position(digits: str) -> int:
+    """A position in a representation. One of very many digits is just beyond every end."""
+    significant = digits.lstrip("0")
+    return int(significant or 0) if len(significant) < 19 else sys.maxsize
 
 
 def _get_content_range(start: int | None, end: int | None, total: int) -> str:

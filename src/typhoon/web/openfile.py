@@ -17,6 +17,12 @@ from typhoon.httpserver.sendfile import read_at
 CHUNK_SIZE = 64 * 1024
 """Bytes that are read at a time."""
 
+WHOLE_SIZE = 64 * 1024
+"""Bytes up to which a body is read at once and sent together with its head."""
+
+SETTLED = 2.0
+"""Seconds without a change before what is known of a file is kept: times of files are coarse."""
+
 # Opening a FIFO without a writer must not wait, and a terminal must not become ours.
 _FLAGS = os.O_RDONLY
 for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_NOINHERIT"):
@@ -60,6 +66,10 @@ class OpenFile:
             data += more
         return data
 
+    def get(self, start: int, count: int) -> bytes | Iterator[bytes]:
+        """`count` bytes from `start` on: at once if they are few, else in pieces."""
+        return self.read(start, count) if count <= WHOLE_SIZE else self.chunks(start, count)
+
     def chunks(self, start: int, count: int) -> Iterator[bytes]:
         while count > 0 and (chunk := read_at(self.fd, min(count, CHUNK_SIZE), start)):
             yield chunk
@@ -72,6 +82,10 @@ class OpenFile:
         for chunk in self.chunks(0, self.stat.st_size):
             digest.update(chunk)
         return digest.hexdigest()
+
+    def stamp_tag(self) -> str:
+        """What changes when the file does, where reading all of it would take too long."""
+        return f"{self.stat.st_mtime_ns:x}-{self.stat.st_size:x}"
 
     def close(self) -> None:
         fd, self.fd = self.fd, -1

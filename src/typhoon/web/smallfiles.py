@@ -3,9 +3,10 @@
 import os
 import stat
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from typhoon.httputil import HTTPHeaders
+from typhoon.web.siblings import Stamp
 
 MAX_FILES = 1024
 MAX_BYTES = 16 * 1024 * 1024
@@ -15,8 +16,19 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """What was served: the file itself, or a precompressed one beside it."""
+
+    path: str
+    stat: os.stat_result
+    headers: HTTPHeaders
+    etag: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SmallFile:
-    """A file as it was served: valid as long as the path leads to the very same file.
+    """A file that was served: valid as long as the path leads to the very same file.
 
     No link may be on the way from the root on: a directory that has moved out of it, with a link
     in its place, still holds the same file.
@@ -27,9 +39,19 @@ class SmallFile:
     """Those between the root and the file."""
     stat: os.stat_result
     handler_version: int
-    headers: HTTPHeaders
-    etag: str | None
-    body: bytes
+    siblings: tuple[str, ...] | None
+    """The codings in which there are files beside it; None if nobody has looked."""
+    stamp: Stamp | None
+    """That of the directory when somebody looked; None if it cannot tell of changes."""
+    variants: dict[str | None, Variant] = field(default_factory=dict, compare=False)
+    """What was served, by its coding."""
+
+    def variant(self, coding: str | None) -> Variant | None:
+        """What was served with this coding, if that has not changed."""
+        found = self.variants.get(coding)
+        if found is not None and coding is not None and not _is_same(found.path, found.stat):
+            return None
+        return found
 
 
 class SmallFiles:
@@ -49,23 +71,29 @@ class SmallFiles:
         self._forget(key)
         return None
 
-    def put(self, key: Key, file: SmallFile) -> None:
-        """Keep a file, unless there is a link on the way to it.
+    def put(self, key: Key, file: SmallFile, coding: str | None, variant: Variant) -> None:
+        """Keep what was served of a file, unless there is a link on the way to it.
 
         Those that have been kept longest are forgotten if there are too many.
         """
-        self._forget(key)
-        if not _leads_to(file):
+        known = self._files.get(key)
+        if known != file:
+            self._forget(key)
+            if not _leads_to(file):
+                return
+            self._files[key] = known = file
+        if not _is_same(variant.path, variant.stat):
             return
-        self._files[key] = file
-        self._bytes += len(file.body)
+        replaced = known.variants.pop(coding, None)
+        self._bytes += len(variant.body) - (len(replaced.body) if replaced else 0)
+        known.variants[coding] = variant
         while len(self._files) > MAX_FILES or self._bytes > MAX_BYTES:
             self._forget(next(iter(self._files)))
 
     def _forget(self, key: Key) -> None:
         file = self._files.pop(key, None)
         if file is not None:
-            self._bytes -= len(file.body)
+            self._bytes -= sum(len(variant.body) for variant in file.variants.values())
 
     def clear(self) -> None:
         self._files.clear()
@@ -84,16 +112,24 @@ def directories_between(root: str, path: str) -> tuple[str, ...]:
 
 def _leads_to(file: SmallFile) -> bool:
     """Whether the path leads to the file, without links, and that has not changed."""
-    then = file.stat
     try:
-        now = os.lstat(file.path)
-        return (
-            now.st_mtime_ns == then.st_mtime_ns
-            and now.st_ctime_ns == then.st_ctime_ns
-            and now.st_ino == then.st_ino
-            and now.st_dev == then.st_dev
-            and now.st_size == then.st_size
-            and all(stat.S_ISDIR(os.lstat(directory).st_mode) for directory in file.directories)
+        return _is_same(file.path, file.stat) and all(
+            stat.S_ISDIR(os.lstat(directory).st_mode) for directory in file.directories
         )
     except OSError:  # It is gone.
         return False
+
+
+def _is_same(path: str, then: os.stat_result) -> bool:
+    """Whether this is the file that it was, unchanged, and no link to it."""
+    try:
+        now = os.lstat(path)
+    except OSError:
+        return False
+    return (
+        now.st_mtime_ns == then.st_mtime_ns
+        and now.st_ctime_ns == then.st_ctime_ns
+        and now.st_ino == then.st_ino
+        and now.st_dev == then.st_dev
+        and now.st_size == then.st_size
+    )

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
-from static_files import DATE, ETAG, MODIFIED, TEXT, Start
+from static_files import DATE, ETAG, TEXT, Start
 from typhoon.web import Application, StaticFileHandler
-from typhoon.web.static import HASH_SIZE, WHOLE_SIZE
+from typhoon.web.openfile import WHOLE_SIZE
+from typhoon.web.staticfiles import HASH_SIZE
 
 # --- files ---------------------------------------------------------------------------------------
 
@@ -142,181 +142,6 @@ def test_the_static_path_setting(serve: Any, root: Path) -> None:
     assert server.get("/robots.txt").body == TEXT
     assert server.get("/favicon.ico").body == b"icon"
     assert server.get("/dir/index.html").status == 404
-
-
-# --- caching -------------------------------------------------------------------------------------
-
-
-def test_a_versioned_url_may_be_kept(start: Start) -> None:
-    response = start().get("/s/robots.txt?v=1")
-    assert response.header("Cache-Control") == "max-age=315360000"
-    assert response.header("Expires") is not None
-
-
-def test_cache_time_and_extra_headers(start: Start) -> None:
-    class Handler(StaticFileHandler):
-        def get_cache_time(self, path, modified, mime_type):
-            assert modified is not None
-            assert modified.timestamp() == MODIFIED
-            return 60 if (path, mime_type) == ("robots.txt", "text/plain") else 0
-
-        def set_extra_headers(self, path):
-            self.set_header("X-Path", path)
-
-    response = start(Handler).get("/s/robots.txt")
-    assert response.header("Cache-Control") == "max-age=60"
-    assert response.header("X-Path") == "robots.txt"
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"If-None-Match": ETAG}, 304),
-        ({"If-None-Match": "W/" + ETAG}, 304),
-        ({"If-None-Match": '"a", ' + ETAG}, 304),
-        ({"If-None-Match": "*"}, 304),
-        ({"If-None-Match": '"a"'}, 200),
-        ({"If-None-Match": '"a"', "If-Modified-Since": DATE}, 200),
-        ({"If-None-Match": ETAG, "Range": "bytes=1-4"}, 304),
-        ({"If-Modified-Since": DATE}, 304),
-        ({"If-Modified-Since": formatdate(MODIFIED + 1, usegmt=True)}, 304),
-        ({"If-Modified-Since": formatdate(MODIFIED - 1, usegmt=True)}, 200),
-        ({"If-Modified-Since": "Sunday, 13-Sep-20 12:26:40 GMT"}, 304),
-        ({"If-Modified-Since": "Sun Sep 13 12:26:40 2020"}, 304),
-        ({"If-Modified-Since": "Fri, 01 Jan 1960 00:00:00 GMT"}, 200),
-        ({"If-Modified-Since": "!nv@l!d"}, 200),
-        ({"If-Modified-Since": "Sun, 13 Sep 99999 12:26:40 GMT"}, 200),
-        ({"If-Modified-Since": "Sun, 13 Sep 2020 12:26:40 +99999999999"}, 200),
-        ({"If-Modified-Since": ""}, 200),
-    ],
-)
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_conditions(start: Start, headers: dict[str, str], status: int, method: str) -> None:
-    with start().connect() as client:
-        response = client.request(method, "/s/robots.txt", headers)
-        assert response.status == status
-        assert response.header("Etag") == ETAG
-        assert response.header("Last-Modified") == DATE
-        if status == 304:
-            assert response.header("Content-Length") is None
-            assert response.header("Content-Type") is None
-        assert client.get("/s/robots.txt").body == TEXT
-
-
-def test_the_entity_tag_follows_the_content(start: Start, root: Path) -> None:
-    server = start()
-    path = root / "robots.txt"
-    assert server.get("/s/robots.txt").header("Etag") == ETAG
-    path.write_bytes(TEXT[::-1])  # of the same size
-    os.utime(path, (MODIFIED, MODIFIED + 1))
-    expected = f'"{hashlib.sha512(TEXT[::-1]).hexdigest()}"'
-    assert server.get("/s/robots.txt").header("Etag") == expected
-    replacement = root / "new"
-    replacement.write_bytes(TEXT)
-    os.utime(replacement, (MODIFIED, MODIFIED + 1))
-    os.replace(replacement, path)
-    assert server.get("/s/robots.txt").header("Etag") == ETAG
-
-
-@pytest.mark.parametrize(("limit", "hashed"), [(len(TEXT), True), (len(TEXT) - 1, False)])
-def test_a_huge_file_is_not_hashed(start: Start, limit: int, hashed: bool) -> None:
-    class Handler(StaticFileHandler):
-        MAX_VERSION_CONTENT_SIZE = limit
-
-    server = start(Handler)
-    etag = server.get("/s/robots.txt").header("Etag")
-    assert etag is not None
-    assert (etag == ETAG) is hashed
-    assert server.get("/s/robots.txt", {"If-None-Match": etag}).status == 304
-
-
-# --- ranges --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("field", "first", "last"),
-    [
-        ("bytes=0-9", 0, 9),
-        ("bytes=0-0", 0, 0),
-        ("bytes=1-10000000", 1, 25),
-        ("bytes=22-", 22, 25),
-        ("bytes=25-25", 25, 25),
-        ("bytes=-4", 22, 25),
-        ("bytes=-25", 1, 25),
-        ("bytes=1-99999999999999999999999", 1, 25),
-    ],
-)
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_range(start: Start, method: str, field: str, first: int, last: int) -> None:
-    with start().connect() as client:
-        response = client.request(method, "/s/robots.txt", {"Range": field})
-        assert response.status == 206
-        assert response.body == (TEXT[first : last + 1] if method == "GET" else b"")
-        assert response.header("Content-Length") == str(last + 1 - first)
-        assert response.header("Content-Range") == f"bytes {first}-{last}/26"
-        assert response.header("Etag") == ETAG
-        assert client.get("/s/robots.txt").body == TEXT
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        *("bytes=0-", "bytes=0-25", "bytes=0-10000000", "bytes=-26", "bytes=-1000000"),
-        *("asdf", "bytes", "bytes=", "bytes=a-b", "lines=1-2", "bytes=0-1,3-4", "bytes=1-2-3", ""),
-    ],
-)
-def test_ranges_that_give_everything(start: Start, field: str) -> None:
-    response = start().get("/s/robots.txt", {"Range": field})
-    assert response.status == 200
-    assert response.body == TEXT
-    assert response.header("Content-Range") is None
-
-
-@pytest.mark.parametrize("field", ["bytes=26-", "bytes=26-30", "bytes=10-3", "bytes=-0"])
-def test_ranges_that_cannot_be_satisfied(start: Start, field: str) -> None:
-    with start().connect() as client:
-        response = client.get("/s/robots.txt", {"Range": field})
-        assert response.status == 416
-        assert response.header("Content-Range") == "bytes */26"
-        assert response.body == b""
-        assert client.get("/s/robots.txt").body == TEXT
-
-
-@pytest.mark.parametrize("field", ["bytes=0-", "bytes=0-0", "bytes=-1"])
-def test_ranges_of_an_empty_file(start: Start, field: str) -> None:
-    response = start().get("/s/empty", {"Range": field})
-    assert response.status == 416
-    assert response.header("Content-Range") == "bytes */0"
-
-
-@pytest.mark.parametrize(
-    ("condition", "status"),
-    [
-        (ETAG, 206),
-        (DATE, 206),
-        ('"other"', 200),
-        ("W/" + ETAG, 200),
-        (formatdate(MODIFIED + 1, usegmt=True), 200),
-        (formatdate(MODIFIED - 1, usegmt=True), 200),
-        ("", 200),
-    ],
-)
-def test_if_range(start: Start, condition: str, status: int) -> None:
-    headers = {"Range": "bytes=1-4", "If-Range": condition}
-    response = start().get("/s/robots.txt", headers)
-    assert response.status == status
-    assert response.body == (TEXT[1:5] if status == 206 else TEXT)
-
-
-def test_a_large_range(start: Start, root: Path) -> None:
-    data = os.urandom(4 * HASH_SIZE)
-    (root / "data").write_bytes(data)
-    with start().connect() as client:
-        response = client.get("/s/data", {"Range": f"bytes=1000-{3 * HASH_SIZE}"})
-        assert response.status == 206
-        assert response.body == data[1000 : 3 * HASH_SIZE + 1]
-        response = client.get("/s/data", {"Range": "bytes=-70000"})
-        assert response.body == data[-70000:]
 
 
 # --- directories ---------------------------------------------------------------------------------
