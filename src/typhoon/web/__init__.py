@@ -36,6 +36,7 @@ from typhoon.web.signing import (
 )
 from typhoon.web.static import StaticFileHandler
 from typhoon.web.transforms import OutputTransform
+from typhoon.web.uimodule import TemplateModule, UIModule
 
 url = URLSpec
 
@@ -56,6 +57,8 @@ __all__ = [
     "RedirectHandler",
     "RequestHandler",
     "StaticFileHandler",
+    "TemplateModule",
+    "UIModule",
     "URLSpec",
     "addslash",
     "asynchronous",
