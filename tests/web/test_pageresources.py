@@ -38,8 +38,8 @@ H, B = b"[HEAD]", b"[BODY]"
         # The last one counts for the body, the first one for the head.
         "<head>|</head><body></head></body>^</body>",
         # Never closed.
-        "|<!-- </head></body>^",
-        "<head>|<script></head></body>^",
+        "|<!-- </head>^",
+        "<head>|<script></head>^",
     ],
 )
 def test_insert(page: str) -> None:
