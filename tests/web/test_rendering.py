@@ -360,13 +360,6 @@ def test_the_cache_of_templates(serve: Serve, tmp_path: Path, setting: dict[str,
         assert server.get("/").text == ("one" if setting == {} else text) * 2
 
 
-def test_debug_mode_sees_the_files_as_they_are() -> None:
-    settings = Application(debug=True, autoreload=False).settings
-    assert settings["compiled_template_cache"] is False
-    settings = Application(debug=True, autoreload=False, compiled_template_cache=True).settings
-    assert settings["compiled_template_cache"] is True
-
-
 def test_without_the_cache_a_page_compiles_each_template_once(serve: Serve) -> None:
     loaded: list[str] = []
 

@@ -301,7 +301,7 @@ def test_modules_are_names_of_templates_too(page: Callable[..., str]) -> None:
 @pytest.mark.parametrize("setting", ["ui_modules", "ui_methods"])
 @pytest.mark.parametrize("value", ["uimodules", Row, 3, [{}, "uimodules"]])
 def test_a_setting_that_is_neither_fails_at_start(setting: str, value: Any) -> None:
-    with pytest.raises(TypeError, match=f"the setting {setting} has to be a Python module"):
+    with pytest.raises(TypeError, match=f"[Tt]he setting {setting} .* not "):
         Application(**{setting: value})
 
 

@@ -11,6 +11,7 @@ from typhoon.web.pageresources import Files, PageResources, Text, lines
 
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPServerRequest
+    from typhoon.locale import Locale
     from typhoon.util import ObjectDict
     from typhoon.web.handler import RequestHandler
 
@@ -69,7 +70,7 @@ class UIModule:
         return self.handler.ui
 
     @property
-    def locale(self) -> Any:
+    def locale(self) -> "Locale":
         """The locale of the request: see `RequestHandler.locale`."""
         return self.handler.locale
 
