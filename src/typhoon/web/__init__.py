@@ -37,6 +37,7 @@ from typhoon.web.signing import (
 )
 from typhoon.web.static import StaticFileHandler
 from typhoon.web.transforms import OutputTransform
+from typhoon.web.uimodule import TemplateModule, UIModule
 
 url = URLSpec
 
@@ -58,6 +59,8 @@ __all__ = [
     "RequestHandler",
     "ServerSentEvent",
     "StaticFileHandler",
+    "TemplateModule",
+    "UIModule",
     "URLSpec",
     "addslash",
     "asynchronous",

@@ -26,6 +26,7 @@ from typhoon.web.handler import RequestHandler
 from typhoon.web.redirect import ErrorHandler
 from typhoon.web.settings import complete_settings
 from typhoon.web.transforms import OutputTransform
+from typhoon.web.uimodule import load_ui_methods, load_ui_modules
 
 INFO = 20
 """`logging.INFO`, as a constant of this module: asked for at every request."""
@@ -149,6 +150,10 @@ class Application(ReversibleRouter):
 
             self.transforms.append(compression(compress))
         self._compresses = bool(compress)
+        self.ui_modules = load_ui_modules(settings.get("ui_modules"))
+        self.ui_methods = load_ui_methods(settings.get("ui_methods"))
+        self.ui_modules = load_ui_modules(settings.get("ui_modules"))
+        self.ui_methods = load_ui_methods(settings.get("ui_methods"))
         handlers = [*self._static_rules(), *(handlers or ())]
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)
