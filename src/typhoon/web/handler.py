@@ -2,13 +2,12 @@
 
 import asyncio
 import sys
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typhoon import _core
-from typhoon.escape import utf8, xhtml_escape
+from typhoon.escape import utf8
 from typhoon.httputil import HTTPInputError
 from typhoon.iostream import StreamClosedError
 from typhoon.log import app_log, gen_log
@@ -176,15 +175,20 @@ class RequestHandler(
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Override for error pages of one's own: write them as any other page.
 
-        If an exception was the cause, `exc_info` is its triple; with the setting
-        `serve_traceback` the default page shows it.
+        If an exception was the cause, `exc_info` is its triple. The default is one line of HTML;
+        a small page for browsers; and problem details (RFC 9457) for clients whose `Accept`
+        prefers JSON. With the setting `serve_traceback` it shows the exception: on a page with
+        source and variables for browsers, else as the plain stack trace.
         """
-        if self.settings.get("serve_traceback") and "exc_info" in kwargs:
-            self.set_header("Content-Type", "text/plain")
-            self.finish("".join(traceback.format_exception(*kwargs["exc_info"])))
+        if hasattr(self, "get_error_html"):
+            from typhoon.legacy.get_error_html import answer_error_html
+
+            answer_error_html(self, status_code, **kwargs)
             return
-        message = f"{status_code}: {xhtml_escape(self._reason)}"
-        self.finish(f"<html><title>{message}</title><body>{message}</body></html>")
+        from typhoon.web.errorpage import answer_error
+
+        exc_info = kwargs.get("exc_info")
+        answer_error(self, status_code, exc_info[1] if exc_info else None)
 
     def log_exception(
         self,

@@ -1,0 +1,208 @@
+"""An exception as data: what the debug page shows, without a word of HTML."""
+
+import itertools
+import os
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType, ModuleType, TracebackType
+
+from typhoon.web.errorpage.source import Line, marked_lines, source_lines
+from typhoon.web.errorpage.values import describe, is_secret, shortened, visible
+
+FIRST_FRAMES = 20
+LAST_FRAMES = 40
+"""Frames of one traceback that are shown; a recursion has 1,000."""
+
+LOCALS = 40
+EXCEPTIONS = 16
+"""Exceptions of one report: causes, contexts and members of groups together."""
+
+MESSAGE_LENGTH = 8000
+NOTES = 20
+ROOM = 500_000
+"""Characters of source and values in one report."""
+
+_LIBRARIES = tuple(
+    {
+        os.path.normcase(os.path.realpath(path)) + os.sep
+        for path in (
+            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+            str(Path(__file__).parents[2]),  # this framework
+        )
+    }
+)
+
+
+@dataclass(slots=True)
+class Frame:
+    """One call of a traceback."""
+
+    function: str
+    path: str
+    line: int
+    is_library: bool
+    lines: list[Line] = field(default_factory=list)
+    values: list[tuple[str, str]] = field(default_factory=list)
+    omitted_values: int = 0
+
+
+@dataclass(slots=True)
+class ExceptionReport:
+    """One exception with its traceback, the innermost call first.
+
+    `frames` has a number in place of frames that are left out: how many they are.
+    """
+
+    module: str
+    name: str
+    message: str
+    notes: list[str]
+    frames: list[Frame | int]
+    cause: "ExceptionReport | None" = None
+    is_direct_cause: bool = False
+    members: list["ExceptionReport"] = field(default_factory=list)
+    omitted: int = 0
+    """Members that are left out."""
+
+
+def report_exception(error: BaseException) -> ExceptionReport:
+    """All that the page shows of an exception: bounded, however deep and large it is."""
+    return _Reporter().report(error)
+
+
+class _Reporter:
+    def __init__(self) -> None:
+        self._exceptions = EXCEPTIONS
+        self._room = ROOM
+        self._seen: set[int] = set()
+
+    def report(self, error: BaseException) -> ExceptionReport:
+        self._exceptions -= 1
+        self._seen.add(id(error))
+        kind = type(error)
+        message, notes = _message(error)
+        frames = list(self._frames(error.__traceback__))
+        frames.reverse()
+        if (place := self._place(error)) is not None:
+            frames.insert(0, place)
+        report = ExceptionReport(
+            "" if kind.__module__ == "builtins" else f"{kind.__module__}.",
+            kind.__qualname__,
+            message,
+            notes,
+            frames,
+        )
+        if isinstance(error, BaseExceptionGroup):
+            for member in error.exceptions:
+                if self._exceptions <= 0 or id(member) in self._seen:
+                    report.omitted += 1
+                else:
+                    report.members.append(self.report(member))
+        cause = error.__cause__
+        report.is_direct_cause = cause is not None
+        if cause is None and not error.__suppress_context__:
+            cause = error.__context__
+        if cause is not None and id(cause) not in self._seen and self._exceptions > 0:
+            report.cause = self.report(cause)
+        return report
+
+    def _frames(self, trace: TracebackType | None) -> Iterator[Frame | int]:
+        depth = sum(1 for _ in _walk(trace))
+        middle = range(FIRST_FRAMES, depth - LAST_FRAMES)
+        for index, step in enumerate(_walk(trace)):
+            if index not in middle:
+                yield self._frame(step)
+            elif index == middle.start:
+                yield len(middle)
+
+    def _frame(self, step: TracebackType) -> Frame:
+        frame = step.tb_frame
+        code = frame.f_code
+        path = code.co_filename
+        report = Frame(code.co_qualname, path, step.tb_lineno, _is_library(path))
+        if self._room > 0:
+            lines = source_lines(path, frame.f_globals)
+            report.lines = marked_lines(
+                lines, code.co_firstlineno, step.tb_lineno, _columns(code, step.tb_lasti)
+            )
+            self._room -= sum(len(line.text) for line in report.lines)
+        self._add_values(report, frame)
+        return report
+
+    def _add_values(self, report: Frame, frame: FrameType) -> None:
+        is_module = frame.f_code.co_name == "<module>"
+        # A copy: the frame may belong to a generator or a thread that goes on.
+        for name, value in dict(frame.f_locals).items():
+            if not name.isidentifier() or name.startswith("__"):
+                continue
+            if is_module and isinstance(value, ModuleType | FunctionType | type):
+                continue
+            if len(report.values) >= LOCALS or self._room <= 0:
+                report.omitted_values += 1
+                continue
+            text = "" if is_secret(name) else describe(value)
+            self._room -= len(name) + len(text)
+            report.values.append((name, text))
+
+    def _place(self, error: BaseException) -> Frame | None:
+        """Where the text that could not be parsed is wrong: Python, a template."""
+        path, line = getattr(error, "filename", None), getattr(error, "lineno", None)
+        if not isinstance(path, str) or not isinstance(line, int) or isinstance(error, OSError):
+            return None
+        columns = None
+        if isinstance(error, SyntaxError) and error.offset and error.offset > 0:
+            end = error.end_offset if error.end_lineno == line and error.end_offset else 0
+            columns = (line, line, error.offset - 1, max(end - 1, error.offset))
+        lines = source_lines(path, {})
+        if not lines and isinstance(getattr(error, "text", None), str):
+            lines = [""] * (line - 1) + [str(error.text)]  # type: ignore[attr-defined]
+        return Frame("", path, line, False, marked_lines(lines, 1, line, columns))
+
+
+def plain_traceback(error: BaseException, length: int = 100_000) -> str:
+    """The stack trace as Python prints it; without its middle if it is longer than that."""
+    text = "".join(traceback.format_exception(error))
+    if len(text) > length:
+        half = length // 2
+        text = f"{text[:half]}\n  […]\n{text[-half:]}"
+    return text
+
+
+def _message(error: BaseException) -> tuple[str, list[str]]:
+    # What Python itself prints: with its suggestions, and if str() fails.
+    summary = traceback.TracebackException(type(error), error, error.__traceback__, limit=0)
+    if isinstance(error, SyntaxError):
+        message = error.msg or ""
+    else:
+        first = next(iter(summary.format_exception_only()), "").rstrip("\n")
+        message = first.partition(": ")[2]
+    notes = getattr(error, "__notes__", None)
+    texts = [str(note) for note in notes[:NOTES]] if isinstance(notes, list) else []
+    return (
+        visible(shortened(message, MESSAGE_LENGTH)),
+        [visible(shortened(text, MESSAGE_LENGTH)) for text in texts],
+    )
+
+
+def _walk(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _columns(code: CodeType, instruction: int) -> tuple[int, int, int, int] | None:
+    """First line, last line, first column, last column (in bytes) of what failed (PEP 657)."""
+    positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
+    if positions is None or None in positions:
+        return None
+    return positions  # type: ignore[return-value]
+
+
+def _is_library(path: str) -> bool:
+    if path.startswith("<frozen "):
+        return True
+    path = os.path.normcase(os.path.realpath(path))
+    return path.startswith(_LIBRARIES) or f"{os.sep}site-packages{os.sep}" in path
