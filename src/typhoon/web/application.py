@@ -24,6 +24,7 @@ from typhoon.routing import (
 )
 from typhoon.web.handler import RequestHandler
 from typhoon.web.redirect import ErrorHandler
+from typhoon.web.settings import complete_settings
 from typhoon.web.transforms import OutputTransform
 
 INFO = 20
@@ -81,21 +82,50 @@ class Application(ReversibleRouter):
     dotted name, or another router), keyword arguments for its `initialize`, and a name for
     `reverse_url`; or a `URLSpec` or any other `Rule`. The first rule that matches wins.
 
-    Settings are keywords, and kept in `settings`:
+    Settings are keywords, and kept in `settings`. Those with other names than these are the
+    application's own; None is the same as leaving one out.
 
+    In general:
+
+    - `autoreload`: restart the program when a source file changes (see `typhoon.autoreload`).
     - `compress_response`: compress pages and other text for clients that accept it. True, or a
       dict: `encodings` (those to use, the one to prefer first; by default `"zstd"` and `"br"`
       where they are installed, see the extra `compress`, and `"gzip"`), `level` (a number, or one
       for each encoding), `min_length` (in bytes, 1024), `content_types` (beside `text/*`).
-    - `autoreload`: restart the program when a source file changes (see `typhoon.autoreload`).
-    - `debug`: short for `autoreload=True`, `serve_traceback=True`, `static_hash_cache=False` and
-      others.
+    - `debug`: short for `autoreload=True`, `compiled_template_cache=False`,
+      `static_hash_cache=False` and `serve_traceback=True`; each of them can be set differently.
     - `default_handler_class`, `default_handler_args`: who answers if no rule matches, instead of
-      a 404.
+      a 404, and the arguments of its `initialize`.
     - `log_function(handler)`: called at the end of each request in place of the access log.
-    - `serve_traceback`: show stack traces on error pages.
+    - `serve_traceback`: show exceptions on error pages, with source and variables. Only where no
+      stranger can see it.
+    - `ui_modules`, `ui_methods`: what templates can use as `{% module Name() %}` and `name()`; a
+      module, a dict, or a list of them.
+
+    Signing in and security:
+
+    - `cookie_secret`: what signs cookies; a long random string, or a dict of them by version.
+      `key_version` is then the version that signs.
+    - `login_url`: where `@authenticated` sends those who have not signed in.
+    - `xsrf_cookies`: refuse forms that other sites have made. `xsrf_cookie_version`,
+      `xsrf_cookie_kwargs` and `xsrf_cookie_name` change the cookie.
+
+    Templates:
+
+    - `autoescape`: the name of the function for what `{{ }}` shows, `"xhtml_escape"` by default;
+      None for no escaping.
+    - `compiled_template_cache`: False to read templates anew for each request.
+    - `template_path`: the folder of the templates; by default that of the handler's module.
+    - `template_loader`: loads templates in place of a `typhoon.template.Loader`.
+    - `template_whitespace`: "all", "single" or "oneline" (see `typhoon.template`).
+
+    Static files:
+
     - `static_path`: the folder whose files are served below `static_url_prefix` ("/static/"),
       and as /favicon.ico and /robots.txt, by `static_handler_class` with `static_handler_args`.
+    - `static_hash_cache`: False to compute the hashes in `static_url` anew for each request.
+
+    A value of the wrong kind raises `TypeError` or `ValueError` that says what to write instead.
     """
 
     def __init__(
@@ -108,16 +138,13 @@ class Application(ReversibleRouter):
         self.transforms = list(transforms or [])
         self.default_host = default_host
         self.settings = settings
+        complete_settings(settings)
         compress = settings.get("compress_response") or bool(settings.get("gzip"))
         if compress:
             from typhoon.web.compression import compression
 
             self.transforms.append(compression(compress))
         self._compresses = bool(compress)
-        if settings.get("debug"):
-            settings.setdefault("autoreload", True)
-            settings.setdefault("static_hash_cache", False)
-            settings.setdefault("serve_traceback", True)
         handlers = [*self._static_rules(), *(handlers or ())]
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typhoon import __version__
+from typhoon.routing import HostMatches, PathMatches, RuleRouter
 from typhoon.web.errorpage.report import (
     ExceptionReport,
     Frame,
     plain_traceback,
     report_exception,
+    short_path,
 )
 from typhoon.web.errorpage.source import Line
 from typhoon.web.errorpage.values import (
@@ -66,6 +68,7 @@ def debug_page(handler: "RequestHandler", error: BaseException) -> bytes:
         *_headline(report, "h1"),
         '</header>\n<nav><a href="#traceback">Traceback</a> <a href="#request">Request</a> ',
         '<a href="#versions">Versions</a> <a href="#plain">Plain text</a></nav>\n<main>\n',
+        *_rules(handler),
         '<section id="traceback">\n<h2>Traceback <small>the failing call first</small></h2>\n',
         *_exception(report),
         "</section>\n",
@@ -100,8 +103,9 @@ def _exception(report: ExceptionReport) -> Iterator[str]:
     if report.members or report.omitted:
         yield '<div class="members">\n'
         for number, member in enumerate(report.members, 1):
-            yield f'<details class="member" open>\n<summary>Exception {number} of the group: '
-            yield f"<b>{_text(member.name)}</b> {_text(shortened(member.message, 100))}</summary>\n"
+            yield '<details class="member" open>\n<summary>'
+            yield f"<small>{number} of {len(report.members) + report.omitted} in the group</small>"
+            yield "</summary>\n"
             yield from _headline(member, "h3")
             yield from _exception(member)
             yield "</details>\n"
@@ -109,7 +113,7 @@ def _exception(report: ExceptionReport) -> Iterator[str]:
             yield f'<p class="elided">{report.omitted:,} more exceptions are not shown</p>\n'
         yield "</div>\n"
     if report.cause is not None:
-        text = "It was raised from" if report.is_direct_cause else "It happened while handling"
+        text = "Caused by" if report.is_direct_cause else "Raised while this was handled"
         yield f'<div class="cause">\n<p class="link">{text}</p>\n'
         yield from _headline(report.cause, "h3")
         yield from _exception(report.cause)
@@ -148,7 +152,7 @@ def _folded(frames: list[Frame], is_open: bool) -> Iterator[str]:
 
 
 def _frame(frame: Frame, *, is_open: bool, shows_values: bool) -> Iterator[str]:
-    folder, name = os.path.split(_short_path(frame.path))
+    folder, name = os.path.split(short_path(frame.path))
     kind = "library" if frame.is_library else "own"
     yield f'<details class="frame {kind}"{" open" if is_open else ""}>\n<summary>'
     yield f'<span class="function">{_text(frame.function)}</span> '
@@ -183,26 +187,42 @@ def _line(line: Line) -> str:
     return f'<span class="line{current}">{number}{"".join(pieces)}\n</span>'
 
 
-def _short_path(path: str) -> str:
-    """The path from the folder that the program runs in, or from the package's."""
-    for marker in ("site-packages/", "dist-packages/"):
-        if marker in path:
-            return path.rpartition(marker)[2]
-    here = os.getcwd() + os.sep
-    return path.removeprefix(here)
-
-
 def _package(path: str) -> str:
-    """Roughly the name of the package that a file of a library belongs to."""
-    for pattern in (r"[/\\](?:site|dist)-packages[/\\](\w+)", r"[/\\](typhoon)[/\\]"):
-        if found := re.search(pattern, path):
-            return found[1]
-    if found := re.search(r"[/\\]python\d[\d.]*t?[/\\](\w+)", path):
-        return found[1]
-    return Path(path).stem.removeprefix("<frozen ").rstrip(">")
+    """The name of the library that a file belongs to."""
+    first = re.split(r"[/\\]", short_path(path), maxsplit=1)[0]
+    return first.removeprefix("<frozen ").removesuffix(">").removesuffix(".py") or path
 
 
 # Everything else.
+
+
+def _rules(handler: "RequestHandler") -> Iterator[str]:
+    """What the application would have answered, if it had nothing for this path."""
+    from typhoon.web.redirect import ErrorHandler
+
+    if type(handler) is not ErrorHandler or handler.get_status() != 404:
+        return
+    rules = list(_all_rules(handler.application.default_router, ""))
+    yield '<section id="rules">\n<h2>No rule is for this path</h2>\n'
+    if rules:
+        yield from _table(rules[:ROWS])
+    else:
+        yield '<p class="elided">The application has no rules at all.</p>\n'
+    if len(rules) > ROWS:
+        yield f'<p class="elided">{len(rules) - ROWS:,} more are not shown</p>\n'
+    yield "</section>\n"
+
+
+def _all_rules(router: RuleRouter, host: str) -> Iterator[tuple[str, str]]:
+    for rule in router.rules:
+        matcher, target = rule.matcher, rule.target
+        if isinstance(target, RuleRouter):
+            pattern = matcher.host_pattern.pattern if isinstance(matcher, HostMatches) else ""
+            yield from _all_rules(target, pattern)
+        else:
+            path = matcher.regex.pattern if isinstance(matcher, PathMatches) else repr(matcher)
+            name = f"{target.__module__}.{target.__qualname__}" if isinstance(target, type) else ""
+            yield host + path.removesuffix("$"), name or repr(target)
 
 
 def _table(rows: Iterable[tuple[str, str | None]]) -> Iterator[str]:
@@ -237,7 +257,8 @@ def _request(handler: "RequestHandler") -> Iterator[str]:
     ):
         shown = rows[:ROWS]
         if shown:
-            yield f"<details open>\n<summary>{name} <small>{len(rows):,}</small></summary>\n"
+            is_open = "" if name == "Headers" else " open"
+            yield f"<details{is_open}>\n<summary>{name} <small>{len(rows):,}</small></summary>\n"
             yield from _table(shown)
             if len(rows) > ROWS:
                 yield f'<p class="elided">{len(rows) - ROWS:,} more are not shown</p>\n'

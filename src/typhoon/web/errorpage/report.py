@@ -25,15 +25,15 @@ NOTES = 20
 ROOM = 500_000
 """Characters of source and values in one report."""
 
-_LIBRARIES = tuple(
-    {
-        os.path.normcase(os.path.realpath(path)) + os.sep
-        for path in (
-            *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-            str(Path(__file__).parents[2]),  # this framework
-        )
-    }
-)
+
+def _folder(path: str) -> str:
+    return os.path.normcase(os.path.realpath(path)) + os.sep
+
+
+_FRAMEWORK = _folder(str(Path(__file__).parents[2]))
+_LIBRARIES = {
+    _folder(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+}
 
 
 @dataclass(slots=True)
@@ -125,9 +125,9 @@ class _Reporter:
         report = Frame(code.co_qualname, path, step.tb_lineno, _is_library(path))
         if self._room > 0:
             lines = source_lines(path, frame.f_globals)
-            report.lines = marked_lines(
-                lines, code.co_firstlineno, step.tb_lineno, _columns(code, step.tb_lasti)
-            )
+            first, last = _extent(code)
+            columns = _columns(code, step.tb_lasti)
+            report.lines = marked_lines(lines, first, last, step.tb_lineno, columns)
             self._room -= sum(len(line.text) for line in report.lines)
         self._add_values(report, frame)
         return report
@@ -159,7 +159,9 @@ class _Reporter:
         lines = source_lines(path, {})
         if not lines and isinstance(getattr(error, "text", None), str):
             lines = [""] * (line - 1) + [str(error.text)]  # type: ignore[attr-defined]
-        return Frame("", path, line, False, marked_lines(lines, 1, line, columns))
+        return Frame(
+            "while parsing", path, line, False, marked_lines(lines, 1, len(lines), line, columns)
+        )
 
 
 def plain_traceback(error: BaseException, length: int = 100_000) -> str:
@@ -193,6 +195,15 @@ def _walk(trace: TracebackType | None) -> Iterator[TracebackType]:
         trace = trace.tb_next
 
 
+def _extent(code: CodeType) -> tuple[int, int]:
+    """The first and the last line of a function, including the functions in it."""
+    last = max((line for _, _, line in code.co_lines() if line is not None), default=0)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            last = max(last, _extent(constant)[1])
+    return code.co_firstlineno, last
+
+
 def _columns(code: CodeType, instruction: int) -> tuple[int, int, int, int] | None:
     """First line, last line, first column, last column (in bytes) of what failed (PEP 657)."""
     positions = next(itertools.islice(code.co_positions(), instruction // 2, None), None)
@@ -205,4 +216,16 @@ def _is_library(path: str) -> bool:
     if path.startswith("<frozen "):
         return True
     path = os.path.normcase(os.path.realpath(path))
-    return path.startswith(_LIBRARIES) or f"{os.sep}site-packages{os.sep}" in path
+    roots = (_FRAMEWORK, *_LIBRARIES)
+    return path.startswith(roots) or f"{os.sep}site-packages{os.sep}" in path
+
+
+def short_path(path: str) -> str:
+    """The path from the folder that the program runs in, or from that of a library."""
+    here = os.getcwd() + os.sep
+    if path.startswith(here):
+        return path.removeprefix(here)
+    real = os.path.normcase(os.path.realpath(path))
+    roots = [*_LIBRARIES, _folder(str(Path(__file__).parents[3]))]
+    root = max((root for root in roots if real.startswith(root)), key=len, default="")
+    return real.removeprefix(root) if root else path

@@ -43,13 +43,14 @@ def source_lines(path: str, module: dict[str, Any]) -> list[str]:
 def marked_lines(
     lines: Sequence[str],
     first: int,
+    last: int,
     current: int,
     columns: Columns | None,
     is_python: bool = True,
 ) -> list[Line]:
-    """The lines around number `current`, none before `first`: where the function begins."""
+    """The lines around number `current`, within those of the function from `first` to `last`."""
     start = max(first, current - BEFORE, 1)
-    stop = min(len(lines), current + AFTER)
+    stop = min(len(lines), max(current, min(last, current + AFTER)))
     if columns is not None:
         stop = min(len(lines), max(stop, min(columns[1], current + 3 * AFTER)))
     from_function = is_python and current - first < FUNCTION_LINES
