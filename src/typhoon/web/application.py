@@ -152,8 +152,6 @@ class Application(ReversibleRouter):
         self._compresses = bool(compress)
         self.ui_modules = load_ui_modules(settings.get("ui_modules"))
         self.ui_methods = load_ui_methods(settings.get("ui_methods"))
-        self.ui_modules = load_ui_modules(settings.get("ui_modules"))
-        self.ui_methods = load_ui_methods(settings.get("ui_methods"))
         handlers = [*self._static_rules(), *(handlers or ())]
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)

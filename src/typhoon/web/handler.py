@@ -192,7 +192,10 @@ class RequestHandler(
             exception = kwargs["exc_info"][1]
             if isinstance(exception, HTTPError) and exception.reason:
                 reason = exception.reason
-        self.set_status(status_code, reason=reason)
+        try:
+            self.set_status(status_code, reason=reason)
+        except ValueError:
+            self.set_status(status_code, reason="Unknown")  # it came from the client, maybe
         try:
             self.write_error(status_code, **kwargs)
         except Exception:

@@ -15,7 +15,9 @@ DEBUG = {
 }
 """What `debug=True` sets, unless the application says otherwise."""
 
-_PATH = (str, os.PathLike)
+_PATH = (str, os.PathLike, list, tuple)
+"""Handlers and loaders of an application's own may take several folders."""
+
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "autoescape": ((str,), 'the name of a function such as "xhtml_escape", or None'),
     "cookie_secret": ((str, bytes, Mapping), "a long random string that is kept secret"),
@@ -34,7 +36,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 """What a setting is made of, and how to say it. None always means that it is not set."""
 
-_GENERATOR = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_COMMAND = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 def complete_settings(settings: dict[str, Any]) -> None:
@@ -47,7 +49,9 @@ def complete_settings(settings: dict[str, Any]) -> None:
         if name in _TYPES and value is not None:
             types, description = _TYPES[name]
             if not isinstance(value, types):
-                raise TypeError(f"The setting {name} is {description}, not {_named(value)}")
+                # Without the value if it may be a secret: this lands in logs.
+                found = type(value).__name__ if name == "cookie_secret" else _named(value)
+                raise TypeError(f"The setting {name} is {description}, not {found}")
     log_function = settings.get("log_function")
     if log_function is not None and not callable(log_function):
         raise TypeError(
@@ -81,7 +85,6 @@ def _check_secret(secret: str | bytes | Mapping[int, str | bytes] | None) -> Non
     if isinstance(secret, Mapping):
         for version, value in secret.items():
             if not isinstance(version, int) or not isinstance(value, str | bytes):
-                # Without the values: this lands in logs.
                 raise TypeError(
                     'The setting cookie_secret is one secret or a dict such as {1: "…", 2: "…"}: '
                     "integers as versions of the key, with their secrets"
@@ -89,11 +92,11 @@ def _check_secret(secret: str | bytes | Mapping[int, str | bytes] | None) -> Non
     if not secret or (isinstance(secret, Mapping) and not all(secret.values())):
         raise ValueError(
             f"The setting cookie_secret is empty, so anyone could forge signed cookies: leave it "
-            f"out, or make a secret with {_GENERATOR}"
+            f"out, or make a secret with {_COMMAND}"
         )
 
 
-def _check_folder(name: str, path: str | os.PathLike[str] | None) -> None:
+def _check_folder(name: str, path: object) -> None:
     # One that is missing may be made later; a file will never become a folder.
-    if path and os.path.isfile(path):
+    if isinstance(path, str | os.PathLike) and os.path.isfile(path):
         raise ValueError(f"The setting {name} is a folder, but {os.fspath(path)!r} is a file")
