@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support import TIMEOUT
-from typhoon.web import Application, ErrorHandler, RequestHandler
+from typhoon.web import Application, ErrorHandler, RequestHandler, StaticFileHandler
 
 HTML = {"Accept": "text/html"}
 
@@ -133,7 +133,9 @@ def test_static_path_and_static_url_prefix(serve, tmp_path, prefix, as_path):
             self.write(self.static_url("a.txt"))
 
     settings: dict[str, Any] = {} if prefix is None else {"static_url_prefix": prefix}
-    client = serve(Application([("/", Address)], static_path=as_path(tmp_path), **settings)).connect()
+    client = serve(
+        Application([("/", Address)], static_path=as_path(tmp_path), **settings)
+    ).connect()
     address = client.get("/").text
     assert address.startswith(f"{prefix or '/static/'}a.txt?v=")
     assert client.get(address).text == "a"
@@ -143,19 +145,24 @@ def test_static_path_and_static_url_prefix(serve, tmp_path, prefix, as_path):
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_static_hash_cache(serve, tmp_path, cached):
-    file = tmp_path / "a.txt"
-    file.write_text("before")
+    (tmp_path / "a.txt").write_text("a")
+    hashed = 0
+
+    class Files(StaticFileHandler):
+        @classmethod
+        def get_content_version(cls, abspath: str) -> str:
+            nonlocal hashed
+            hashed += 1
+            return super().get_content_version(abspath)
 
     class Address(RequestHandler):
         def get(self) -> None:
             self.write(self.static_url("a.txt"))
 
-    app = Application([("/", Address)], static_path=str(tmp_path), static_hash_cache=cached)
-    client = serve(app).connect()
-    before = client.get("/").text
-    file.write_text("after it")
-    os.utime(file, (1, 1))
-    assert (client.get("/").text == before) is cached
+    settings = {"static_path": str(tmp_path), "static_handler_class": Files}
+    client = serve(Application([("/", Address)], static_hash_cache=cached, **settings)).connect()
+    assert client.get("/").text == client.get("/").text
+    assert hashed == (1 if cached else 2)
 
 
 # ---- What cannot be right is said at start.

@@ -117,7 +117,8 @@ class _Response(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> "Future[None]":
-        _, self.status, self.reason = start_line
+        self.status = int(start_line[1])
+        self.reason = start_line[2]
         self.headers = headers
         return self.write(chunk or b"")
 
