@@ -30,16 +30,30 @@ pub fn xhtml_escape(text: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(text);
     };
     let mut escaped = Vec::with_capacity(text.len() + text.len() / 8 + 8);
+    escape_from(&mut escaped, text, first);
+    Cow::Owned(escaped)
+}
+
+/// Appends what `xhtml_escape` returns to a buffer.
+#[inline]
+pub fn xhtml_escape_into(buffer: &mut Vec<u8>, text: &[u8]) {
+    match find_special(text) {
+        Some(first) => escape_from(buffer, text, first),
+        None => buffer.extend_from_slice(text),
+    }
+}
+
+/// Appends the text, escaped, whose first byte to replace is known.
+fn escape_from(buffer: &mut Vec<u8>, text: &[u8], first: usize) {
     let mut copied = 0;
     for (at, &byte) in text.iter().enumerate().skip(first) {
         if let Some(entity) = entity(byte) {
-            escaped.extend_from_slice(&text[copied..at]);
-            escaped.extend_from_slice(entity);
+            buffer.extend_from_slice(&text[copied..at]);
+            buffer.extend_from_slice(entity);
             copied = at + 1;
         }
     }
-    escaped.extend_from_slice(&text[copied..]);
-    Cow::Owned(escaped)
+    buffer.extend_from_slice(&text[copied..]);
 }
 
 /// The position of the first byte that `xhtml_escape` replaces.

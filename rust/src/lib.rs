@@ -17,6 +17,8 @@ pub mod headers;
 pub mod http1;
 #[forbid(unsafe_code)]
 pub mod routes;
+#[forbid(unsafe_code)]
+pub mod template;
 
 #[cfg(feature = "python")]
 mod python;

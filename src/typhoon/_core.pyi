@@ -49,6 +49,19 @@ def xhtml_escape(value: str | bytes) -> str:
     `html.escape` for a str.
     """
 
+def template_output(
+    expected: int, escape: Callable[[bytes], str | bytes] | None, /
+) -> tuple[Callable[..., None], Callable[..., None], Callable[[], bytes]]:
+    """The functions ``(emit, raw, finish)`` that one rendering of a template writes with.
+
+    ``emit(constant, value, constant, value, ...)`` appends the constants as they are and the
+    values escaped: a str or bytes (in UTF-8), and anything else as `str` has it. ``raw`` takes the
+    same arguments and escapes nothing. ``finish()`` returns all of it.
+
+    `expected` is the length of the output, about, in bytes. `escape` escapes the values instead of
+    `xhtml_escape`, unless it is None.
+    """
+
 def unquote_to_bytes(value: str | bytes, plus: bool) -> bytes:
     """Decode ``%XX`` (RFC 3986, section 2.1), and ``+`` as a space if `plus` is true.
 

@@ -18,6 +18,7 @@ mod queue;
 mod request;
 mod responder;
 mod routes;
+mod template;
 mod text;
 mod unread;
 
@@ -39,5 +40,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     dispatch::register(module)?;
     json::register(module)?;
     queue::register(module)?;
-    routes::register(module)
+    routes::register(module)?;
+    template::register(module)
 }

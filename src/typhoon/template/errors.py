@@ -1,0 +1,23 @@
+"""What is wrong with a template."""
+
+
+class ParseError(Exception):
+    """A template cannot be compiled.
+
+    :param message: what is wrong, and what to do about it.
+    :param filename: the name of the template.
+    :param lineno: the line in it, from 1; 0 if it is not about one line.
+    """
+
+    message: str
+    filename: str | None
+    lineno: int
+
+    def __init__(self, message: str, filename: str | None = None, lineno: int = 0) -> None:
+        super().__init__(message, filename, lineno)
+        self.message = message
+        self.filename = filename
+        self.lineno = lineno
+
+    def __str__(self) -> str:
+        return f"{self.message} at {self.filename}:{self.lineno}"
