@@ -14,7 +14,7 @@ from typhoon.web.errors import HTTPError, refuse_coroutine
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPServerRequest
 
-_ORIGIN = re.compile(r"[a-z][-+.a-z0-9]*://[^/?#@\s]+")
+_ORIGIN = re.compile(r"[a-z][-+.a-z0-9]*://[^A-Z/?#@\s]+")
 
 
 def check_origin(request: "HTTPServerRequest", is_trusted: Callable[[str], bool]) -> None:
