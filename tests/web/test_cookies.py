@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import http.cookies
+import json
 from typing import Any
 
 import pytest
@@ -132,17 +134,110 @@ def test_a_name_cannot_break_out(serve, name):
     assert answer.header_list("Set-Cookie") == []
 
 
-@pytest.mark.parametrize("attribute", ["domain", "path", "samesite", "comment"])
-@pytest.mark.parametrize("value", ["a; Secure", "a\r\nX: 1", "a\0"])
+@pytest.mark.parametrize("attribute", ["domain", "path", "samesite", "comment", "DoMaIn"])
+@pytest.mark.parametrize("value", ["a; Secure", "a\r\nX: 1", "a\0", "a\x7f"])
 def test_an_attribute_cannot_break_out(serve, attribute, value):
-    answer = answer_to(serve, lambda handler: handler.set_cookie("a", "1", **{attribute: value}))
-    assert answer.header("X") is None
-    if attribute == "comment" and answer.status == 200:
-        # `http.cookies` quotes it.
-        assert "; Secure" not in answer.header("Set-Cookie")
-        return
+    def act(handler: RequestHandler) -> None:
+        with pytest.raises(ValueError, match=f"Invalid cookie attribute {attribute}"):
+            handler.set_cookie("a", "1", **{attribute: value})
+        # The older name of this error.
+        with pytest.raises(http.cookies.CookieError):
+            handler.set_cookie("a", "1", **{attribute: value})
+
+    answer = answer_to(serve, act)
+    assert answer.status == 200
+    assert answer.header_list("Set-Cookie") == []
+
+
+@pytest.mark.parametrize("max_age", ["1; Path=/x", "x", "1\r\nX: 1"])
+def test_a_max_age_that_is_no_number(serve, max_age):
+    answer = answer_to(serve, lambda handler: handler.set_cookie("a", "1", max_age=max_age))
     assert answer.status == 500
     assert answer.header_list("Set-Cookie") == []
+
+
+@pytest.mark.parametrize("name", ["path", "Expires", "samesite"])
+def test_a_name_that_cannot_be_read_again(serve, name):
+    answer = answer_to(serve, lambda handler: handler.set_cookie(name, "1"))
+    assert answer.status == 500
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "attributes"),
+    [
+        ("a", {"samesite": "none", "secure": True}, "Path=/; SameSite=none; Secure"),
+        ("a", {"samesite": "Lax"}, "Path=/; SameSite=Lax"),
+        ("a", {"partitioned": True, "secure": True}, "Partitioned; Path=/; Secure"),
+        ("a", {"partitioned": False}, "Path=/"),
+        ("__Secure-a", {"secure": True, "domain": "x.org"}, "Domain=x.org; Path=/; Secure"),
+        ("__Host-a", {"secure": True}, "Path=/; Secure"),
+        ("__Http-a", {"secure": True, "httponly": True}, "HttpOnly; Path=/; Secure"),
+        ("__Host-Http-a", {"secure": True, "httponly": True}, "HttpOnly; Path=/; Secure"),
+        ("__Hosta", {}, "Path=/"),
+        ("a", {"path": "", "version": 1}, "Version=1"),
+    ],
+)
+def test_attributes_that_depend_on_each_other(serve, name, keywords, attributes):
+    answer = answer_to(serve, lambda handler: handler.set_cookie(name, "1", **keywords))
+    assert answer.header("Set-Cookie") == f"{name}=1; {attributes}"
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "message"),
+    [
+        ("a", {"samesite": "None"}, "add secure=True"),
+        ("a", {"samesite": "nonsense"}, "is not 'Strict', 'Lax' or 'None'"),
+        ("a", {"samesite": True}, "is not 'Strict', 'Lax' or 'None'"),
+        ("a", {"partitioned": True}, "add secure=True"),
+        ("__Secure-a", {}, "its prefix demands secure=True"),
+        ("__sEcUrE-a", {}, "its prefix demands secure=True"),
+        ("__Host-a", {"path": "/"}, "its prefix demands secure=True"),
+        ("__Host-a", {"secure": True, "path": "/a"}, "its prefix demands path='/'"),
+        ("__Host-a", {"secure": True, "path": None}, "its prefix demands path='/'"),
+        ("__Host-a", {"secure": True, "domain": "x.org"}, "its prefix forbids a domain"),
+        ("__Http-a", {"secure": True}, "its prefix demands httponly=True"),
+        ("__Host-Http-a", {"secure": True}, "its prefix demands httponly=True"),
+        ("a", {"domain": "é.org"}, "write a domain in its IDNA form"),
+        ("a", {"path": "/" + "a" * 1024}, "browsers ignore attributes of more than 1024"),
+    ],
+)
+def test_what_browsers_would_ignore_is_an_error(serve, name, keywords, message):
+    def act(handler: RequestHandler) -> None:
+        with pytest.raises(ValueError, match=message):
+            handler.set_cookie(name, "1", **keywords)
+
+    answer = answer_to(serve, act)
+    assert answer.status == 200
+    assert answer.header_list("Set-Cookie") == []
+
+
+def test_a_cookie_that_is_too_long(serve):
+    def act(handler: RequestHandler) -> None:
+        handler.set_cookie("abcdef", "x" * 4090)
+        with pytest.raises(ValueError, match="would have 4097 bytes"):
+            handler.set_cookie("abcdef", "x" * 4091)
+        # What counts is what is sent.
+        with pytest.raises(ValueError, match="would have"):
+            handler.set_cookie("abcdef", ";" * 2000)
+
+    answer = answer_to(serve, act)
+    assert answer.status == 200
+    assert answer.header("Set-Cookie") == "abcdef=" + "x" * 4090 + "; Path=/"
+
+
+def test_attributes_in_capitals_are_deprecated(serve):
+    def act(handler: RequestHandler) -> None:
+        with pytest.warns(DeprecationWarning, match="HttpOnly .* is deprecated: write httponly"):
+            handler.set_cookie("a", "1", HttpOnly=True)
+        with pytest.warns(DeprecationWarning, match="is deprecated") as warned:
+            handler.set_cookie("b", "1", pATH="/foo", Max_Age=3, secure=False)
+        assert {warning.filename for warning in warned} == {__file__}
+
+    answer = answer_to(serve, act)
+    assert answer.header_list("Set-Cookie") == [
+        "a=1; HttpOnly; Path=/",
+        "b=1; Max-Age=3; Path=/foo",
+    ]
 
 
 def test_an_unknown_attribute_is_an_error(serve):
@@ -177,3 +272,117 @@ def test_clear_all_cookies(serve):
     cookies = answer.header_list("Set-Cookie")
     assert [cookie.split(";")[0] for cookie in cookies] == ['a=""', 'b=""']
     assert all(cookie.endswith("Path=/p") for cookie in cookies)
+
+
+def test_clearing_cookies_with_prefixes(serve):
+    """The request does not say how they were set; what their names demand is known."""
+    names = ["a", "__Host-b", "__Secure-c", "__Host-Http-d"]
+    answer = answer_to(
+        serve,
+        lambda handler: handler.clear_all_cookies(path="/p", domain="x.org"),
+        "; ".join(f"{name}=1" for name in names),
+    )
+    cleared = {}
+    for cookie in answer.header_list("Set-Cookie"):
+        name, *attributes = cookie.split("; ")
+        cleared[name] = [part for part in attributes if not part.startswith("expires=")]
+    assert cleared == {
+        'a=""': ["Domain=x.org", "Path=/p"],
+        '__Host-b=""': ["Path=/", "Secure"],
+        '__Secure-c=""': ["Domain=x.org", "Path=/p", "Secure"],
+        '__Host-Http-d=""': ["HttpOnly", "Path=/", "Secure"],
+    }
+
+
+class Signed(RequestHandler):
+    def get(self) -> None:
+        version = self.get_signed_cookie_key_version("a")
+        self.write({"a": (self.get_signed_cookie("a") or b"").decode(), "version": version})
+
+    def post(self) -> None:
+        self.set_signed_cookie("a", self.request.body, expires_days=None, samesite="Lax")
+
+
+def signed_cookie(server) -> str:
+    cookie, *attributes = server.post("/", b"x; y").header("Set-Cookie").split("; ")
+    assert attributes == ["Path=/", "SameSite=Lax"]
+    return cookie
+
+
+def test_signed_cookies(serve):
+    server = serve(Application([("/", Signed)], cookie_secret="secret"))
+    cookie = signed_cookie(server)
+    assert json.loads(server.get("/", {"Cookie": cookie}).body) == {"a": "x; y", "version": 0}
+    assert json.loads(server.get("/").body) == {"a": "", "version": None}
+    forged = cookie[:-1] + ("0" if cookie[-1] != "0" else "1")
+    assert json.loads(server.get("/", {"Cookie": forged}).body)["a"] == ""
+    other = cookie.replace("a=", "b=", 1) + "; a=1"
+    assert json.loads(server.get("/", {"Cookie": other}).body)["a"] == ""
+
+
+def test_signed_cookies_while_the_secret_is_changed(serve):
+    first = serve(Application([("/", Signed)], cookie_secret={1: "old"}, key_version=1))
+    both = {1: "old", 2: "new"}
+    second = serve(Application([("/", Signed)], cookie_secret=both, key_version=2))
+    third = serve(Application([("/", Signed)], cookie_secret={2: "new"}, key_version=2))
+    old, new = signed_cookie(first), signed_cookie(second)
+    seen = [
+        json.loads(server.get("/", {"Cookie": cookie}).body)
+        for server, cookie in ((second, old), (second, new), (third, old), (third, new))
+    ]
+    assert seen == [
+        {"a": "x; y", "version": 1},
+        {"a": "x; y", "version": 2},
+        {"a": "", "version": 1},
+        {"a": "x; y", "version": 2},
+    ]
+
+
+def test_signed_values_elsewhere_than_in_cookies(serve):
+    def act(handler: RequestHandler) -> None:
+        for version in (None, 1, 2):
+            value = handler.create_signed_value("a", "1", version=version).decode()
+            assert handler.get_signed_cookie("a", value) == b"1"
+            assert handler.get_signed_cookie("b", value) is None
+        assert handler.get_signed_cookie("a", value, max_age_days=-1) is None
+        value = handler.create_signed_value("a", "1", version=1).decode()
+        assert handler.get_signed_cookie("a", value, min_version=2) is None
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            act(self)
+
+    assert serve(Application([("/", Handler)], cookie_secret="s")).get("/").status == 200
+
+
+def test_the_older_names_of_signed_cookies(serve):
+    def act(handler: RequestHandler) -> None:
+        handler.set_secure_cookie("a", "1", expires_days=3, version=2)
+        value = handler.create_signed_value("a", "1").decode()
+        assert handler.get_secure_cookie("a", value) == b"1"
+        assert handler.get_secure_cookie_key_version("a", value) == 0
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            act(self)
+
+    answer = serve(Application([("/", Handler)], cookie_secret="s")).get("/")
+    assert answer.header("Set-Cookie").startswith('a="2|1:0|')
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda handler: handler.set_signed_cookie("a", "1"),
+        lambda handler: handler.get_signed_cookie("a"),
+        lambda handler: handler.get_signed_cookie_key_version("a"),
+        lambda handler: handler.create_signed_value("a", "1"),
+    ],
+)
+def test_signed_cookies_without_a_secret(serve, act):
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            with pytest.raises(Exception, match="define the 'cookie_secret' setting"):
+                act(self)
+
+    assert serve(Application([("/", Handler)])).get("/").status == 200

@@ -14,26 +14,27 @@ from typhoon.web.errors import HTTPError, refuse_coroutine
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPServerRequest
 
-_ORIGIN = re.compile(r"[a-z][-+.a-z0-9]*://[^/?#@\s]+")
+_ORIGIN = re.compile(r"[a-z][-+.a-z0-9]*://[^A-Z/?#@\s]+")
 
 
 def check_origin(request: "HTTPServerRequest", is_trusted: Callable[[str], bool]) -> None:
     """`HTTPError` 403 if a page of another origin made the request, and none that is trusted."""
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
+    message: tuple[str, *tuple[str | None, ...]]
     if site is not None:
         # "none": no page at all, such as a bookmark.
         if site in ("same-origin", "none"):
             return
-        refusal = HTTPError(403, "Sec-Fetch-Site %s from origin %r not allowed", site, origin)
+        message = ("Sec-Fetch-Site %s from origin %r not allowed", site, origin)
     else:
         if origin is None or is_same_host(origin, request):
             return
-        refusal = HTTPError(403, "Origin %r not allowed", origin)
+        message = ("Origin %r not allowed", origin)
     trusted = is_trusted(origin) if origin else False
     refuse_coroutine(trusted, "check_trusted_origin() has to be awaited: make it a plain method")
     if not trusted:
-        raise refusal
+        raise HTTPError(403, *message)
 
 
 def is_same_host(origin: str, request: "HTTPServerRequest") -> bool:
