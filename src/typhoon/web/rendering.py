@@ -104,7 +104,7 @@ class RenderingMixin:
 
     def _generate(self, template: Any, names: dict[str, Any]) -> bytes:
         """Call the template with these names, and those of its namespace that it uses."""
-        used: frozenset[str] | None = getattr(template, "names", None)
+        used: frozenset[str] | None = getattr(template, "global_names", None)
         own = type(self).get_template_namespace is RenderingMixin.get_template_namespace
         if used is None or not own or not _SEES_ALL.isdisjoint(used):
             text: bytes = template.generate(**{**self.get_template_namespace(), **names})
@@ -168,15 +168,15 @@ class RenderingMixin:
         what has been loaded.
         """
         settings = self.application.settings
-        if "template_loader" in settings:
-            given: BaseLoader = settings["template_loader"]
+        given: BaseLoader | None = settings.get("template_loader")
+        if given is not None:
             return given
         from typhoon.template import Loader
 
         options: dict[str, Any] = {}
         if "autoescape" in settings:
             options["autoescape"] = settings["autoescape"]
-        if "template_whitespace" in settings:
+        if settings.get("template_whitespace") is not None:
             options["whitespace"] = settings["template_whitespace"]
         return Loader(template_path, **options)
 
@@ -254,8 +254,12 @@ class RenderingMixin:
 
 
 def _calling_directory() -> str:
-    """The folder of the file whose code calls into the framework."""
+    """The folder of the file whose code calls into the framework, be it through a template."""
+    from typhoon.template import template_position
+
     frame = sys._getframe(2)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("typhoon."):
+    while frame.f_back and (
+        str(frame.f_globals.get("__name__")).startswith("typhoon.") or template_position(frame)
+    ):
         frame = frame.f_back
     return os.path.dirname(frame.f_code.co_filename)
