@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _MAX_LOADERS = 256
 """Loaders that are kept: folders of templates, usually one."""
 
-_OWN_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|/")
-"""How URLs start that are not below `static_path`: with a scheme or with a slash."""
+_OWN_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|/")  # RFC 3986 §3.1, §4.2
 
 _HANDLER_NAMES: dict[str, Callable[[Any], Any]] = {
     "handler": lambda handler: handler,
@@ -249,8 +248,16 @@ class RenderingMixin:
     def _urls(self, files: Iterable[str]) -> list[str]:
         """Each once, and those that are relative as `static_url` gives them."""
         return [
-            file if _OWN_URL.match(file) else self.static_url(file) for file in dict.fromkeys(files)
+            file if is_absolute(file) else self.static_url(file) for file in dict.fromkeys(files)
         ]
+
+
+def is_absolute(path: str) -> bool:
+    """Whether the URL of a resource is taken as it is: it has a scheme, or starts with a slash.
+
+    Others are below the setting `static_path`.
+    """
+    return _OWN_URL.match(path) is not None
 
 
 def _calling_directory() -> str:
