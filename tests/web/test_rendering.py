@@ -176,7 +176,7 @@ class Costly(RequestHandler):
         ("{% for x in [1] %}{{ [current_user for y in [1]] }}{% end %}", "['bret'] user"),
         ('{{ _("x") }}', "x locale"),
         ("{{ locale.code }}", "en_US locale"),
-        ("{% if False %}{{ current_user }}{% end %}", " user"),
+        ("{% if request is None %}{{ current_user }}{% end %}", " user"),
         ("{% block a %}{{ current_user }}{% end %}", "bret user"),
         ("{% include part.html %}", "bret user"),
         ("{% apply (lambda text: current_user) %}x{% end %}", "bret user"),

@@ -12,6 +12,7 @@ import pytest
 from typhoon.template import DictLoader
 
 from support import Server
+from typhoon import web
 from typhoon.web import Application, RequestHandler, TemplateModule, UIModule
 
 PAGE = "<html><head><title>x</title></head><body>%s</body></html>"
@@ -363,3 +364,14 @@ def test_the_public_names() -> None:
     assert set(Application().ui_modules) == {"Template", "linkify", "xsrf_form_html"}
     with pytest.raises(NotImplementedError, match="UIModule has to define render"):
         UIModule(None).render()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        *(("/a.js", True), ("//cdn.example/a.js", True), ("https://a.example/a.js", True)),
+        *(("data:text/css,", True), ("a.js", False), ("js/a:b.js", False), ("", False)),
+    ],
+)
+def test_is_absolute(url: str, expected: bool) -> None:
+    assert web.is_absolute(url) is expected

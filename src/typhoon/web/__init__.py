@@ -26,6 +26,7 @@ from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
 from typhoon.web.events import ServerSentEvent
 from typhoon.web.handler import RequestHandler
 from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
+from typhoon.web.rendering import is_absolute
 from typhoon.web.signing import (
     DEFAULT_SIGNED_VALUE_MIN_VERSION,
     DEFAULT_SIGNED_VALUE_VERSION,
@@ -68,6 +69,7 @@ __all__ = [
     "create_signed_value",
     "decode_signed_value",
     "get_signature_key_version",
+    "is_absolute",
     "removeslash",
     "stream_request_body",
     "url",

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 _MAX_LOADERS = 256
 """Loaders that are kept: folders of templates, usually one."""
 
-_OWN_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|/")
-"""How URLs start that are not below `static_path`: with a scheme or with a slash."""
+_OWN_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|/")  # RFC 3986 §3.1, §4.2
 
 _HANDLER_NAMES: dict[str, Callable[[Any], Any]] = {
     "handler": lambda handler: handler,
@@ -104,7 +103,7 @@ class RenderingMixin:
 
     def _generate(self, template: Any, names: dict[str, Any]) -> bytes:
         """Call the template with these names, and those of its namespace that it uses."""
-        used: frozenset[str] | None = getattr(template, "names", None)
+        used: frozenset[str] | None = getattr(template, "global_names", None)
         own = type(self).get_template_namespace is RenderingMixin.get_template_namespace
         if used is None or not own or not _SEES_ALL.isdisjoint(used):
             text: bytes = template.generate(**{**self.get_template_namespace(), **names})
@@ -168,15 +167,15 @@ class RenderingMixin:
         what has been loaded.
         """
         settings = self.application.settings
-        if "template_loader" in settings:
-            given: BaseLoader = settings["template_loader"]
+        given: BaseLoader | None = settings.get("template_loader")
+        if given is not None:
             return given
         from typhoon.template import Loader
 
         options: dict[str, Any] = {}
         if "autoescape" in settings:
             options["autoescape"] = settings["autoescape"]
-        if "template_whitespace" in settings:
+        if settings.get("template_whitespace") is not None:
             options["whitespace"] = settings["template_whitespace"]
         return Loader(template_path, **options)
 
@@ -249,13 +248,25 @@ class RenderingMixin:
     def _urls(self, files: Iterable[str]) -> list[str]:
         """Each once, and those that are relative as `static_url` gives them."""
         return [
-            file if _OWN_URL.match(file) else self.static_url(file) for file in dict.fromkeys(files)
+            file if is_absolute(file) else self.static_url(file) for file in dict.fromkeys(files)
         ]
 
 
+def is_absolute(path: str) -> bool:
+    """Whether the URL of a resource is taken as it is: it has a scheme, or starts with a slash.
+
+    Others are below the setting `static_path`.
+    """
+    return _OWN_URL.match(path) is not None
+
+
 def _calling_directory() -> str:
-    """The folder of the file whose code calls into the framework."""
+    """The folder of the file whose code calls into the framework, be it through a template."""
+    from typhoon.template import template_position
+
     frame = sys._getframe(2)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("typhoon."):
+    while frame.f_back and (
+        str(frame.f_globals.get("__name__")).startswith("typhoon.") or template_position(frame)
+    ):
         frame = frame.f_back
     return os.path.dirname(frame.f_code.co_filename)
