@@ -589,3 +589,24 @@ def test_a_subclass_of_the_application(serve, name, body):
         answer = client.request("POST" if body else "GET", "/", body=body)
         assert answer.body == (body or b"none")
     assert calls == [name] * 2
+
+
+def test_the_stream_below_a_connection(serve, loop_kind):
+    """What old programs ask of `request.connection.stream`."""
+    outcome: list[Any] = []
+
+    def callback(request):
+        stream = request.connection.stream
+        stream.set_nodelay(True)
+        nodelay = stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        outcome.extend([stream.closed(), stream.socket.getpeername()[0], nodelay != 0])
+        stream.close()
+        outcome.append(stream.closed())
+        respond(request, b"nobody reads this")
+
+    server = serve(callback, loop_kind=loop_kind)
+    client = server.connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.is_closed()
+    server.call()
+    assert outcome == [False, "127.0.0.1", True, True]

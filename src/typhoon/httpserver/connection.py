@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon import _core
 from typhoon.http1connection.message import log_malformed, refusal
+from typhoon.httpserver.clientstream import ClientStream
 from typhoon.httpserver.context import RequestContext
 from typhoon.httpserver.sendfile import send_file
 from typhoon.httpserver.takeover import take_over
@@ -177,6 +178,11 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         if self._server.xheaders:
             context._apply_xheaders(request.headers)
         return context
+
+    @property
+    def stream(self) -> ClientStream:
+        """What can be asked of the stream below: `closed`, `close`, `socket`, `set_nodelay`."""
+        return ClientStream(self)
 
     def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:
         """The client's certificate; None on plain connections and if it sent none."""
