@@ -19,7 +19,7 @@ from typhoon.web.openfile import (
     absolute,
     as_directories,
 )
-from typhoon.web.smallfiles import SmallFile, Variant, directories_between
+from typhoon.web.smallfiles import SmallFile, Variant, directories_between, state_of
 from typhoon.web.staticfiles import StaticFiles, small_files
 
 _CONDITIONS = ("Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
@@ -183,13 +183,13 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             known = SmallFile(
                 original.path,
                 directories_between(absolute(self.root), original.path),
-                original.stat,
+                state_of(original.stat),
                 _core.class_version(type(self)),
                 self._siblings,
                 self._stamp,
             )
             body = self._write_buffer[0]
-            variant = Variant(file.path, file.stat, headers, self.compute_etag(), body)
+            variant = Variant(file.path, state_of(file.stat), headers, self.compute_etag(), body)
             small_files.put((self.root, self.path), known, self._coding, variant)
 
     def _unhashed(self) -> list[OpenFile]:
