@@ -128,6 +128,7 @@ class Application(ReversibleRouter):
 
     - `static_path`: the folder whose files are served below `static_url_prefix` ("/static/"),
       and as /favicon.ico and /robots.txt, by `static_handler_class` with `static_handler_args`.
+    - `static_precompressed`: False to leave files such as `app.js.br` beside `app.js` alone.
     - `static_hash_cache`: False to compute the hashes in `static_url` anew for each request.
 
     A value of the wrong kind raises `TypeError` or `ValueError` that says what to write instead.

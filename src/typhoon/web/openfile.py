@@ -102,30 +102,47 @@ def open_inside(path: str, directories: Sequence[str]) -> OpenFile:
     `ForbiddenFileError` if it lies elsewhere, whether it exists or not, or is neither a regular
     file nor a directory; `OSError` if it is not there or cannot be read.
     """
-    if "\0" in path:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     if os.name == "nt" and ":" in os.path.splitdrive(path)[1]:
         raise ForbiddenFileError("is not a file")  # but an NTFS alternate data stream
     try:
-        fd = os.open(path, _FLAGS)
+        file = _open(path)
     except OSError as error:
-        if error.errno in {*MISSING, errno.EACCES} and not _is_inside(
-            os.path.realpath(path), path, directories
+        if (
+            "\0" not in path
+            and error.errno in {*MISSING, errno.EACCES}
+            and not _is_inside(os.path.realpath(path), path, directories)
         ):
             raise ForbiddenFileError("is not in root static directory") from None
-        raise
-    except UnicodeEncodeError:  # a lone surrogate: no file has such a name
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
-    try:
-        file = OpenFile(path, fd)
-    except OSError:
-        os.close(fd)
         raise
     if not stat.S_ISREG(file.stat.st_mode) and not file.is_directory:
         raise ForbiddenFileError("is not a file")
     if not _is_inside(_real_path(file), path, directories):
         raise ForbiddenFileError("is not in root static directory")
     return file
+
+
+def open_file(path: str) -> OpenFile:
+    """Open a regular file, wherever it lies. `OSError` if that is not possible."""
+    file = _open(path)
+    if file.is_directory:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(file.stat.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return file
+
+
+def _open(path: str) -> OpenFile:
+    try:
+        if "\0" in path:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        fd = os.open(path, _FLAGS)
+    except UnicodeEncodeError:  # a lone surrogate: no file has such a name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+    try:
+        return OpenFile(path, fd)
+    except OSError:
+        os.close(fd)
+        raise
 
 
 def _real_path(file: OpenFile) -> str:

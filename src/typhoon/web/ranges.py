@@ -34,10 +34,10 @@ def select(field: str, size: int) -> list[Range] | None:
     if match is None or field.count(",") >= MAX_RANGES:
         return None
     found: list[Range] = []
-    for member in match[1].split(","):
-        text = member.strip(httputil.HTTP_WHITESPACE)
-        if not text:
-            continue
+    members = [member.strip(httputil.HTTP_WHITESPACE) for member in match[1].split(",")]
+    if not any(members):
+        return None
+    for text in filter(None, members):
         bounds = _RANGE.fullmatch(text)
         if bounds is None:
             return None

@@ -17,7 +17,15 @@ from typhoon import httputil
 from typhoon.httpserver import HTTP1ServerConnection
 from typhoon.iostream import StreamClosedError
 from typhoon.web import ranges
-from typhoon.web.openfile import WHOLE_SIZE, OpenFile
+from typhoon.web.errors import HTTPError
+from typhoon.web.openfile import (
+    MISSING,
+    WHOLE_SIZE,
+    ForbiddenFileError,
+    OpenFile,
+    is_below,
+    open_inside,
+)
 from typhoon.web.ranges import Range
 
 if TYPE_CHECKING:
@@ -32,6 +40,26 @@ class Content(Protocol):
 
     def get(self, start: int, count: int) -> bytes | Iterable[bytes]:
         """`count` bytes from `start` on: at once if they are few, else in pieces."""
+
+
+def open_for_client(path: str, root: str, directories: Sequence[str], name: str) -> OpenFile:
+    """Open what a client asks for: a path below the root that is really inside the directories.
+
+    `HTTPError` 403 if it lies elsewhere, is neither file nor directory or cannot be read, 404 if
+    nothing is there. `name` is what the log calls it.
+    """
+    if not is_below(path, root):
+        raise HTTPError(403, "%s is not in root static directory", name)
+    try:
+        return open_inside(path, directories)
+    except ForbiddenFileError as error:
+        raise HTTPError(403, f"%s {error}", name) from None
+    except PermissionError:
+        raise HTTPError(403, "%s cannot be read", name) from None
+    except OSError as error:
+        if error.errno in MISSING:
+            raise HTTPError(404) from None
+        raise
 
 
 @functools.lru_cache(maxsize=1024)
@@ -105,8 +133,10 @@ def answer(
     field = handler.request.headers.get("Range")
     parts = ranges.select(field, size) if field and _if_range(handler) else None
     if parts is None:
+        if include_body:
+            return whole(handler, content, size)
         handler.set_header("Content-Length", size)
-        return _send(handler, content, [(0, size)]) if include_body else None
+        return None
     if not parts:
         handler.set_status(416)
         handler.clear_header("Content-Encoding")
@@ -124,6 +154,12 @@ def answer(
     handler.set_header("Content-Range", httputil._get_content_range(start, end, size))
     handler.set_header("Content-Length", end - start)
     return _send(handler, content, [(start, end)]) if include_body else None
+
+
+def whole(handler: "RequestHandler", content: Content, size: int) -> Awaitable[None] | None:
+    """Answer with all of the content; see `answer`."""
+    handler.set_header("Content-Length", size)
+    return _send(handler, content, [(0, size)])
 
 
 def _if_range(handler: "RequestHandler") -> bool:

@@ -14,13 +14,26 @@ MAX_BYTES = 16 * 1024 * 1024
 Key = tuple[str, str]
 """The root, and the path below it as the URL has it."""
 
+State = tuple[int, int, int, int, int]
+"""What changes whenever a file does, on purpose or not."""
+
+
+def state_of(result: os.stat_result) -> State:
+    return (
+        result.st_mtime_ns,
+        result.st_ctime_ns,
+        result.st_ino,
+        result.st_dev,
+        result.st_size,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What was served: the file itself, or a precompressed one beside it."""
 
     path: str
-    stat: os.stat_result
+    state: State
     headers: HTTPHeaders
     etag: str | None
     body: bytes
@@ -37,7 +50,7 @@ class SmallFile:
     path: str
     directories: tuple[str, ...]
     """Those between the root and the file."""
-    stat: os.stat_result
+    state: State
     handler_version: int
     siblings: tuple[str, ...] | None
     """The codings in which there are files beside it; None if nobody has looked."""
@@ -49,7 +62,7 @@ class SmallFile:
     def variant(self, coding: str | None) -> Variant | None:
         """What was served with this coding, if that has not changed."""
         found = self.variants.get(coding)
-        if found is not None and coding is not None and not _is_same(found.path, found.stat):
+        if found is not None and coding is not None and _state_at(found.path) != found.state:
             return None
         return found
 
@@ -82,7 +95,7 @@ class SmallFiles:
             if not _leads_to(file):
                 return
             self._files[key] = known = file
-        if not _is_same(variant.path, variant.stat):
+        if _state_at(variant.path) != variant.state:
             return
         replaced = known.variants.pop(coding, None)
         self._bytes += len(variant.body) - (len(replaced.body) if replaced else 0)
@@ -113,23 +126,16 @@ def directories_between(root: str, path: str) -> tuple[str, ...]:
 def _leads_to(file: SmallFile) -> bool:
     """Whether the path leads to the file, without links, and that has not changed."""
     try:
-        return _is_same(file.path, file.stat) and all(
+        return state_of(os.lstat(file.path)) == file.state and all(
             stat.S_ISDIR(os.lstat(directory).st_mode) for directory in file.directories
         )
     except OSError:  # It is gone.
         return False
 
 
-def _is_same(path: str, then: os.stat_result) -> bool:
-    """Whether this is the file that it was, unchanged, and no link to it."""
+def _state_at(path: str) -> State | None:
+    """The state of what is at this path, be it a link; None if nothing is there."""
     try:
-        now = os.lstat(path)
+        return state_of(os.lstat(path))
     except OSError:
-        return False
-    return (
-        now.st_mtime_ns == then.st_mtime_ns
-        and now.st_ctime_ns == then.st_ctime_ns
-        and now.st_ino == then.st_ino
-        and now.st_dev == then.st_dev
-        and now.st_size == then.st_size
-    )
+        return None

@@ -13,17 +13,13 @@ from typhoon.web.errors import HTTPError
 from typhoon.web.handler import RequestHandler
 from typhoon.web.negotiation import add_vary, best_encoding
 from typhoon.web.openfile import (
-    MISSING,
     SETTLED,
     WHOLE_SIZE,
-    ForbiddenFileError,
     OpenFile,
     absolute,
     as_directories,
-    is_below,
-    open_inside,
 )
-from typhoon.web.smallfiles import SmallFile, Variant, directories_between
+from typhoon.web.smallfiles import SmallFile, Variant, directories_between, state_of
 from typhoon.web.staticfiles import StaticFiles, small_files
 
 _CONDITIONS = ("Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
@@ -187,13 +183,13 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             known = SmallFile(
                 original.path,
                 directories_between(absolute(self.root), original.path),
-                original.stat,
+                state_of(original.stat),
                 _core.class_version(type(self)),
                 self._siblings,
                 self._stamp,
             )
             body = self._write_buffer[0]
-            variant = Variant(file.path, file.stat, headers, self.compute_etag(), body)
+            variant = Variant(file.path, state_of(file.stat), headers, self.compute_etag(), body)
             small_files.put((self.root, self.path), known, self._coding, variant)
 
     def _unhashed(self) -> list[OpenFile]:
@@ -294,10 +290,8 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         answered: a directory with a default file is redirected to its name with a slash.
         """
         root = absolute(root)
-        if not is_below(absolute_path, root):
-            raise HTTPError(403, "%s is not in root static directory", self.path)
         self._allowed = as_directories(self.allowed_symlink_directory, root)
-        file = self._open(absolute_path)
+        file = representation.open_for_client(absolute_path, root, self._allowed, self.path)
         if file.is_directory and self.default_filename is not None:
             url_path = self.request.path
             if not url_path.endswith("/"):
@@ -307,23 +301,11 @@ class StaticFileHandler(StaticFiles, RequestHandler):
                 self.redirect(url_path + "/", permanent=True)
                 return None
             absolute_path = os.path.join(absolute_path, self.default_filename)
-            file = self._open(absolute_path)
+            file = representation.open_for_client(absolute_path, root, self._allowed, self.path)
         if file.is_directory:
             raise HTTPError(403, "%s is not a file", self.path)
         self._file = file
         return absolute_path
-
-    def _open(self, absolute_path: str) -> OpenFile:
-        try:
-            return open_inside(absolute_path, self._allowed)
-        except ForbiddenFileError as error:
-            raise HTTPError(403, f"%s {error}", self.path) from None
-        except PermissionError:
-            raise HTTPError(403, "%s cannot be read", self.path) from None
-        except OSError as error:
-            if error.errno in MISSING:
-                raise HTTPError(404) from None
-            raise
 
     def _wants_siblings(self) -> bool:
         return self.precompressed and bool(self.settings.get("static_precompressed", True))

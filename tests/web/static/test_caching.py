@@ -149,3 +149,30 @@ def test_a_huge_file_is_not_hashed(start: Start, limit: int, hashed: bool) -> No
     assert etag is not None
     assert (etag == ETAG) is hashed
     assert server.get("/s/robots.txt", {"If-None-Match": etag}).status == 304
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Match": ETAG}, 200),
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": '"a,b", W/"c" ,' + ETAG}, 200),
+        ({"If-Match": '"a"'}, 412),
+        ({"If-Match": "W/" + ETAG}, 412),
+        ({"If-Match": ETAG[:-1]}, 412),
+        ({"If-Match": ""}, 412),
+        ({"If-Match": '"a"', "If-None-Match": ETAG}, 412),
+        ({"If-Match": ETAG, "If-None-Match": ETAG}, 304),
+        ({"If-Match": ETAG, "If-Unmodified-Since": formatdate(1, usegmt=True)}, 200),
+        ({"If-Match": ETAG, "Range": "bytes=1-4"}, 206),
+        ({"If-Unmodified-Since": DATE}, 200),
+        ({"If-Unmodified-Since": formatdate(MODIFIED - 1, usegmt=True)}, 412),
+        ({"If-Unmodified-Since": "!nv@l!d"}, 200),
+    ],
+)
+def test_preconditions(start: Start, headers: dict[str, str], status: int) -> None:
+    with start().connect() as client:
+        response = client.get("/s/robots.txt", headers)
+        assert response.status == status
+        assert (response.body == TEXT) is (status == 200)
+        assert client.get("/s/robots.txt").body == TEXT

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from static_files import TEXT, Start
+from typhoon.web.openfile import ForbiddenFileError, open_inside
 
 # --- what is not to be served --------------------------------------------------------------------
 
@@ -153,3 +154,11 @@ def test_without_proc(start: Start, links: Path, monkeypatch: pytest.MonkeyPatch
     assert server.get("/s/robots.txt").body == TEXT
     assert server.get("/s/inside").body == TEXT
     assert server.get("/s/file").status == 403
+
+
+def test_alternate_data_streams(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        for path in ("robots.txt:secret", "robots.txt::$DATA", "robots.txt:secret:$DATA"):
+            with pytest.raises(ForbiddenFileError):
+                open_inside(f"{root}/{path}", [str(root)])
