@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
@@ -159,6 +160,89 @@ def test_finish_ends_a_request_as_it_is(serve, where, chunk, caplog):
     body = b'{"a": 1}' if isinstance(chunk, dict) else expected[chunk]
     assert (answer.status, answer.header("X-Kept"), answer.body) == (402, "1", body)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+AXIOS = "application/json, text/plain, */*"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "line"),
+        ("*/*", "line"),
+        ("", "line"),
+        ("image/png", "line"),
+        ("text/html;q=0", "line"),
+        (CHROMIUM, "page"),
+        ("TEXT/HTML", "page"),
+        ("text/html;q=0.9, application/json;q=0.8", "page"),
+        ("text/html, application/json", "page"),
+        (AXIOS, "problem"),
+        ("application/problem+json", "problem"),
+        ("application/json; q=0.9, text/html; level=1; q=0.1", "problem"),
+        ("application/json, text/html", "problem"),
+        ("," * 10_000 + "text/html", "line"),
+    ],
+)
+def test_who_gets_which_error(serve, where, accept, kind):
+    server = serve_action(serve, throw(lambda: HTTPError(404, "secret")))
+    answer = server.get(f"/{where}", {} if accept is None else {"Accept": accept})
+    assert (answer.status, answer.reason) == (404, "Not Found")
+    assert answer.header("Vary") == "Accept"
+    assert "secret" not in answer.text
+    if kind == "problem":
+        assert answer.header("Content-Type") == "application/problem+json"
+        assert json.loads(answer.text) == {"status": 404, "title": "Not Found"}
+        return
+    assert answer.header("Content-Type") == "text/html; charset=UTF-8"
+    assert "<title>404: Not Found</title>" in answer.text
+    assert ("<!DOCTYPE html>" in answer.text) == (kind == "page")
+
+
+@pytest.mark.parametrize("accept", [CHROMIUM, AXIOS, "*/*"])
+@pytest.mark.parametrize("status", [204, 304])
+def test_answers_without_a_body_have_none(serve, where, accept, status):
+    client = serve_action(serve, throw(lambda: HTTPError(status))).connect()
+    for _ in range(2):
+        answer = client.get(f"/{where}", {"Accept": accept})
+        assert (answer.status, answer.body) == (status, b"")
+        assert answer.header("Content-Length") is None
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_page_for_an_answer_without_a_body_is_dropped(serve, where, status, finishes, caplog):
+    class Own(Handler):
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            self.write("page")
+            if finishes:
+                self.finish()
+
+    app = Application([(r"/(\w+)", Own, {"action": throw(lambda: HTTPError(status))})])
+    client = serve(app).connect()
+    assert [client.get(f"/{where}").status for _ in range(2)] == [status, status]
+
+
+@pytest.mark.parametrize("accept", [CHROMIUM, AXIOS, "*/*"])
+def test_a_reason_from_the_client_stays_harmless(serve, where, accept):
+    for reason in ("<script>alert(1)</script>", "OK\r\nX-Injected: 1"):
+        server = serve_action(serve, throw(lambda: HTTPError(400, reason=reason)))  # noqa: B023
+        answer = server.get(f"/{where}", {"Accept": accept})
+        assert (answer.status, answer.reason) == (400, "Unknown")
+        assert answer.header("X-Injected") is None
+        assert "script" not in answer.text
+    server = serve_action(serve, throw(lambda: HTTPError(400, reason='a & "b"')))
+    assert server.get(f"/{where}", {"Accept": CHROMIUM}).text.count("a &amp; &quot;b&quot;") == 2
+
+
+def test_vary_of_the_application_is_kept(serve):
+    class Own(Handler):
+        def set_default_headers(self) -> None:
+            self.set_header("Vary", "Cookie, accept")
+
+    app = Application([(r"/(\w+)", Own, {"action": throw(lambda: HTTPError(404))})])
+    assert serve(app).get("/sync").header("Vary") == "Cookie, accept"
 
 
 def test_finish_behind_finish_and_behind_flush(serve):

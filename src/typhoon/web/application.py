@@ -84,7 +84,7 @@ class Application(ReversibleRouter):
     `reverse_url`; or a `URLSpec` or any other `Rule`. The first rule that matches wins.
 
     Settings are keywords, and kept in `settings`. Those with other names than these are the
-    application's own; None is the same as leaving one out.
+    application's own.
 
     In general:
 

@@ -201,6 +201,8 @@ class RequestHandler(
         except Exception:
             app_log.error("Uncaught exception in write_error", exc_info=True)
         if not self._finished:
+            if status_code in (204, 304):
+                self._write_buffer = []  # no page can go with them
             self.finish()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:

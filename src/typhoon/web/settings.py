@@ -23,18 +23,23 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "cookie_secret": ((str, bytes, Mapping), "a long random string that is kept secret"),
     "default_handler_args": ((Mapping,), "a dict of arguments for the handler's initialize"),
     "default_handler_class": ((type,), "a subclass of RequestHandler"),
+    "key_version": ((int,), "the version of the key in cookie_secret that signs"),
     "login_url": ((str,), 'the address of the page to sign in on, such as "/login"'),
     "static_handler_args": ((Mapping,), "a dict of arguments for the handler's initialize"),
     "static_handler_class": ((type,), "a subclass of StaticFileHandler"),
     "static_path": (_PATH, "the path of a folder"),
     "static_url_prefix": ((str,), 'the beginning of addresses, such as "/static/"'),
     "template_path": (_PATH, "the path of a folder"),
+    "trusted_origins": (
+        (list, tuple, set, frozenset),
+        'a list of origins such as "https://example.org"',
+    ),
     "ui_methods": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "ui_modules": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "xsrf_cookie_kwargs": ((Mapping,), 'a dict of arguments for set_cookie, as {"secure": True}'),
     "xsrf_cookie_name": ((str,), 'the name of a cookie, such as "_xsrf"'),
 }
-"""What a setting is made of, and how to say it. None always means that it is not set."""
+"""What a setting is made of, and how to say it. None is let through: it is not set."""
 
 _COMMAND = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 

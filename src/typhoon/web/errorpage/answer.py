@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from typhoon.escape import json_encode, xhtml_escape
 from typhoon.log import app_log
 from typhoon.web.errorpage.accept import wanted_kind
+from typhoon.web.negotiation import add_vary
 
 if TYPE_CHECKING:
     from typhoon.web.handler import RequestHandler
@@ -56,8 +57,11 @@ def answer_error(
 
     The stack trace of `error` is on it if the setting `serve_traceback` is on.
     """
+    if status_code in (204, 304) or status_code < 200:
+        handler.finish()  # no page can go with them (RFC 9110 §6.4.1)
+        return
     kind = wanted_kind(handler.request.headers.get("Accept"))
-    handler.add_header("Vary", "Accept")
+    add_vary(handler._headers, "Accept")
     if error is not None and handler.settings.get("serve_traceback"):
         handler.set_header("Cache-Control", "no-store")
         _answer_traceback(handler, kind, status_code, error)

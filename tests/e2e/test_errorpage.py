@@ -1,0 +1,97 @@
+"""The debug page in a real browser: styled under its own policy, dark, on a phone, unfoldable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from support import Server
+from typhoon.web import Application, RequestHandler
+
+CHROMIUM = shutil.which("chromium")
+CHROMEDRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.skipif(
+        CHROMIUM is None or CHROMEDRIVER is None,
+        reason="Chromium is missing: apt-get install chromium chromium-driver",
+    ),
+    pytest.mark.timeout(240),
+]
+
+
+class Fails(RequestHandler):
+    def get(self) -> None:
+        wide = "<script>document.title = 'broken out'</script>" * 20
+        raise ValueError(wide)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
+    yield driver
+    driver.quit()
+
+
+def test_the_page_in_a_browser(browser: webdriver.Chrome, serve: Callable[..., Server]) -> None:
+    server = serve(Application([("/", Fails)], serve_traceback=True))
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [dark]})
+    browser.get(server.url("/"))
+
+    assert browser.title.startswith("ValueError: <script>")
+    assert browser.find_element(By.TAG_NAME, "h1").text == "ValueError"
+    current = browser.find_element(By.CSS_SELECTOR, ".current")
+    assert "raise ValueError(wide)" in current.text
+    # The style is in force, though the policy lets nothing else through.
+    ground = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+    assert sum(browser.execute_script(ground)) < 120, "the ground is dark"
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+    headers = browser.find_element(By.XPATH, "//details[summary[starts-with(., 'Headers')]]")
+    assert not headers.find_element(By.TAG_NAME, "table").is_displayed()
+    headers.find_element(By.TAG_NAME, "summary").click()
+    assert headers.find_element(By.TAG_NAME, "table").is_displayed()
+
+    # One click selects the plain text, and nothing else.
+    browser.find_element(By.CSS_SELECTOR, ".plain").click()
+    selected = browser.execute_script("return getSelection().toString()")
+    assert selected.startswith("Traceback (most recent call last):")
+    assert selected.rstrip().endswith("</script>")
+    # A browser of its own asks for an icon; nothing else may be in the console but that 404.
+    errors = [entry["message"] for entry in browser.get_log("browser")]
+    assert not [error for error in errors if "500" not in error and "favicon" not in error]
+
+
+def test_the_small_page_in_a_browser(
+    browser: webdriver.Chrome, serve: Callable[..., Server]
+) -> None:
+    browser.get(serve(Application([("/", Fails)])).url("/nowhere"))
+    assert browser.title == "404: Not Found"
+    assert browser.find_element(By.TAG_NAME, "h1").text == "Not Found"
+    assert "There is nothing at this address." in browser.find_element(By.TAG_NAME, "main").text
