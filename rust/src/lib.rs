@@ -1,4 +1,4 @@
-//! The native core of Typhoon: HTTP without input and output.
+//! The native core of Typhoon: HTTP and WebSocket without input and output.
 //!
 //! Bytes in, events out; events in, bytes out. Every module here is plain Rust without a Python
 //! type in it, opens no socket and reads no clock. Only `python` (feature `python`) knows
@@ -17,6 +17,8 @@ pub mod headers;
 pub mod http1;
 #[forbid(unsafe_code)]
 pub mod routes;
+#[forbid(unsafe_code)]
+pub mod websocket;
 
 #[cfg(feature = "python")]
 mod python;
