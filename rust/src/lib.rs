@@ -1,4 +1,4 @@
-//! The native core of Typhoon: HTTP without input and output.
+//! The native core of Typhoon: HTTP and WebSocket without input and output.
 //!
 //! Bytes in, events out; events in, bytes out. Every module here is plain Rust without a Python
 //! type in it, opens no socket and reads no clock. Only `python` (feature `python`) knows
@@ -19,6 +19,7 @@ pub mod http1;
 pub mod routes;
 #[forbid(unsafe_code)]
 pub mod template;
+pub mod websocket;
 
 #[cfg(feature = "python")]
 mod python;

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typhoon.template import DictLoader, Loader
 
 from support import Server
+from typhoon.template import DictLoader, Loader
 from typhoon.web import Application, RequestHandler
 
 Serve = Callable[..., Server]

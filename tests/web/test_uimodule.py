@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typhoon.template import DictLoader
 
 from support import Server
 from typhoon import web
+from typhoon.template import DictLoader
 from typhoon.web import Application, RequestHandler, TemplateModule, UIModule
 
 PAGE = "<html><head><title>x</title></head><body>%s</body></html>"

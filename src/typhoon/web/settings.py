@@ -30,10 +30,6 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "static_path": (_PATH, "the path of a folder"),
     "static_url_prefix": ((str,), 'the beginning of addresses, such as "/static/"'),
     "template_path": (_PATH, "the path of a folder"),
-    "trusted_origins": (
-        (list, tuple, set, frozenset),
-        'a list of origins such as "https://example.org"',
-    ),
     "ui_methods": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "ui_modules": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "xsrf_cookie_kwargs": ((Mapping,), 'a dict of arguments for set_cookie, as {"secure": True}'),
