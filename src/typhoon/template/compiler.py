@@ -33,9 +33,9 @@ from typhoon.template.nodes import (
 from typhoon.template.parser import MAX_NESTING
 from typhoon.template.source import printable
 
-MAX_FILES = 10_000
-"""Files that one template may include, each time counted: so many can be written on purpose only
-to use the memory up."""
+_MAX_PARTS = 10_000
+"""Templates and blocks put into one, each time counted. Only those that double what they include
+again and again have so many."""
 
 _MAX_VALUES = 64
 """Values in one call, which all stand on the stack."""
@@ -51,14 +51,13 @@ Load = Callable[[str, File, int], File]
 def compile_file(file: File, load: Load) -> tuple[str, list[tuple[int, File, int]]]:
     """The Python code of a template, and where its lines come from (see `CompiledSource`).
 
-    :raises ParseError: if templates extend each other in a circle, or nest too deep.
+    :raises ParseError: if templates extend each other in a circle, nest too deep, or expand to
+        more than is sensible.
     """
     chain = _ancestors(file, load)
     blocks: dict[str, list[Block]] = {}
     for member in chain:
-        named: dict[str, Block] = {}
-        _find_blocks(member, member.body, load, named, 0)
-        for name, block in named.items():
+        for name, block in _Blocks(load).of(member).items():
             blocks.setdefault(name, []).append(block)
     writer = _Writer(chain[-1], blocks, load)
     writer.function()
@@ -70,49 +69,73 @@ def _ancestors(file: File, load: Load) -> list[File]:
     chain = [file]
     while chain[-1].extends is not None:
         name, lineno = chain[-1].extends
-        parent = load(name, chain[-1], lineno)
-        if parent in chain:
-            raise ParseError(f"{parent.name} extends itself", chain[-1].name, lineno)
-        chain.append(parent)
+        chain.append(load(name, chain[-1], lineno))
     return chain
 
 
-def _find_blocks(
-    file: File, body: list[Node], load: Load, found: dict[str, Block], depth: int
-) -> None:
-    """Collect the blocks of a file and those that it includes. The last one of a name counts."""
-    for node in body:
-        match node:
-            case Block(name, _, _, inner):
-                found[name] = node
-                _find_blocks(file, inner, load, found, depth + 1)
-            case Apply(_, _, inner):
-                _find_blocks(file, inner, load, found, depth + 1)
-            case Control(_, clauses):
-                for clause in clauses:
-                    _find_blocks(file, clause.body, load, found, depth + 1)
-            case Include(name, lineno):
-                included = load(name, file, lineno)
-                _check_depth(depth, file, lineno)
-                _find_blocks(included, included.body, load, found, depth + 1)
-            case _:
-                pass
+class _Walk:
+    """Goes through nodes, and through files that they include, within limits."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._depth = 0
+        self._parts = 0
+
+    @contextmanager
+    def _level(self, file: File, lineno: int) -> Iterator[None]:
+        """Go into the nodes that stand at a line."""
+        self._depth += 1
+        if self._depth > MAX_NESTING:
+            raise ParseError(
+                f"Templates and blocks are nested more than {MAX_NESTING} deep", file.name, lineno
+            )
+        yield
+        self._depth -= 1
+
+    def _count_part(self, file: File, lineno: int) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise ParseError(
+                f"More than {_MAX_PARTS:,} templates and blocks are put into one", file.name, lineno
+            )
 
 
-def _check_depth(depth: int, file: File, lineno: int) -> None:
-    if depth > MAX_NESTING:
-        raise ParseError(
-            f"Templates and blocks are nested more than {MAX_NESTING} deep", file.name, lineno
-        )
+class _Blocks(_Walk):
+    """Collects the blocks of a file and of those that it includes."""
+
+    def of(self, file: File) -> dict[str, Block]:
+        """The blocks by name; the last one of a name counts."""
+        found: dict[str, Block] = {}
+        self._collect(file, file.body, 1, found)
+        return found
+
+    def _collect(self, file: File, nodes: list[Node], lineno: int, found: dict[str, Block]) -> None:
+        with self._level(file, lineno):
+            for node in nodes:
+                match node:
+                    case Block(name, line, _, body):
+                        found[name] = node
+                        self._collect(file, body, line, found)
+                    case Apply(_, line, body):
+                        self._collect(file, body, line, found)
+                    case Control(_, clauses):
+                        for clause in clauses:
+                            self._collect(file, clause.body, clause.lineno, found)
+                    case Include(name, line):
+                        self._count_part(file, line)
+                        included = self._load(name, file, line)
+                        self._collect(included, included.body, line, found)
+                    case _:
+                        pass
 
 
-class _Writer:
+class _Writer(_Walk):
     """Writes the code line by line."""
 
     def __init__(self, file: File, blocks: dict[str, list[Block]], load: Load) -> None:
+        super().__init__(load)
         self._file = file
         self._blocks = blocks
-        self._load = load
         self._via: tuple[str, ...] = ()
         """Where the current file is included or its block put in, the innermost first."""
         self._around: list[tuple[str, int]] = []
@@ -122,10 +145,10 @@ class _Writer:
         """The number of the next line."""
         self._positions: list[tuple[int, File, int]] = []
         self._indent = 0
-        self._depth = 0
         self._tries = 0
-        self._files = 0
         self._applied = 0
+        self._native_escape = _NATIVE_ESCAPE
+        """The name of the function that the native core stands for; "" if it is another one now."""
         self._function = ""
         """What writes the values of the run of output that is collected."""
         self._values: list[tuple[str, list[tuple[str, int]]]] = []
@@ -151,33 +174,37 @@ class _Writer:
         self._indent -= 1
 
     def _nodes(self, nodes: list[Node], lineno: int) -> None:
-        self._depth += 1
-        _check_depth(self._depth, self._file, lineno)
-        for node in nodes:
-            match node:
-                case Text(value):
-                    self._constants.append(value)
-                case Expression():
-                    self._expression(node)
-                case Statement(code, line):
-                    self._line(code, line)
-                case Control(operator, clauses):
-                    self._control(operator, clauses)
-                case Apply(code, line, body):
-                    self._apply(code, line, body)
-                case Block(name, line):
-                    self._block(name, 0, line)
-                case Super(line):
-                    self._super(line)
-                case Include(name, line):
-                    self._include(name, line)
-        self._depth -= 1
+        with self._level(self._file, lineno):
+            for node in nodes:
+                match node:
+                    case Text(value):
+                        self._constants.append(value)
+                    case Expression():
+                        self._expression(node)
+                    case Statement(code, line):
+                        self._code(code, line)
+                    case Control(operator, clauses):
+                        self._control(operator, clauses)
+                    case Apply(code, line, body):
+                        self._apply(code, line, body)
+                    case Block(name, line):
+                        self._block(name, 0, line)
+                    case Super(line):
+                        self._super(line)
+                    case Include(name, line):
+                        self._include(name, line)
+
+    def _code(self, code: str, lineno: int) -> None:
+        """A line of the template's own Python code."""
+        self._line(code, lineno)
+        if _NATIVE_ESCAPE in code:
+            self._native_escape = ""
 
     def _control(self, operator: str, clauses: list[Clause]) -> None:
         self._flush()
         self._tries += operator == "try"
         for clause in clauses:
-            self._line(f"{clause.code}:", clause.lineno)
+            self._code(f"{clause.code}:", clause.lineno)
             self._suite(clause.body, clause.lineno)
         self._tries -= operator == "try"
 
@@ -194,6 +221,7 @@ class _Writer:
 
     def _block(self, name: str, replaced: int, lineno: int) -> None:
         """Write a definition of a block; the one that counts is number 0."""
+        self._count_part(self._file, lineno)
         block = self._blocks[name][replaced]
         self._around.append((name, replaced))
         if block.file is self._file:
@@ -214,11 +242,7 @@ class _Writer:
         self._block(name, replaced + 1, lineno)
 
     def _include(self, name: str, lineno: int) -> None:
-        self._files += 1
-        if self._files > MAX_FILES:
-            raise ParseError(
-                f"More than {MAX_FILES} templates are included", self._file.name, lineno
-            )
+        self._count_part(self._file, lineno)
         included = self._load(name, self._file, lineno)
         with self._within(included, lineno):
             self._nodes(included.body, 1)
@@ -226,16 +250,14 @@ class _Writer:
     @contextmanager
     def _within(self, file: File, lineno: int) -> Iterator[None]:
         """Write nodes of another file, for this line of the current one."""
+        # What is collected so far belongs to the file around.
+        self._flush()
         outer, via = self._file, self._via
         self._via = (f"{printable(outer.name)}:{lineno}", *via)
         self._file = file
-        # Blocks and calls have one template each.
+        yield
         self._flush()
-        try:
-            yield
-            self._flush()
-        finally:
-            self._file, self._via = outer, via
+        self._file, self._via = outer, via
 
     # Output
 
@@ -250,7 +272,7 @@ class _Writer:
             lines[-1] = f"{lines[-1][0]})", lines[-1][1]
         if escape is None:
             self._value("_tt_raw", lines)
-        elif escape == _NATIVE_ESCAPE:
+        elif escape == self._native_escape:
             self._value("_tt_emit", lines)
         else:
             lines[0] = f"_tt_text({escape}(_tt_bytes({lines[0][0]}", lines[0][1]

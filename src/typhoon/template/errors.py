@@ -21,3 +21,7 @@ class ParseError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} at {self.filename}:{self.lineno}"
+
+
+class NestingError(Exception):
+    """Templates extend or include each other in a circle, or too many of them do."""

@@ -6,7 +6,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from typhoon.template.errors import NestingError
 from typhoon.template.template import DEFAULT_AUTOESCAPE, Template
+
+MAX_LOADING = 50
+"""Templates that lead to each other. Each takes some of Python's stack."""
 
 
 class BaseLoader:
@@ -42,6 +46,8 @@ class BaseLoader:
         self.whitespace = whitespace
         self.templates = {}
         self.lock = threading.RLock()
+        self._loading: list[str] = []
+        """The templates that are being compiled; each wants the next one."""
 
     def reset(self) -> None:
         """Forget the templates that are loaded, so that each is read anew when it is wanted."""
@@ -68,8 +74,21 @@ class BaseLoader:
             return template
         with self.lock:
             if name not in self.templates:
-                self.templates[name] = self._create_template(name)
+                self.templates[name] = self._create(name)
             return self.templates[name]
+
+    def _create(self, name: str) -> Template:
+        """Compile a template, and with it those that it extends and includes."""
+        if name in self._loading:
+            circle = [*self._loading[self._loading.index(name) :], name]
+            raise NestingError(f"Templates lead back to themselves: {' → '.join(circle)}")
+        if len(self._loading) >= MAX_LOADING:
+            raise NestingError(f"More than {MAX_LOADING} templates extend or include each other")
+        self._loading.append(name)
+        try:
+            return self._create_template(name)
+        finally:
+            self._loading.pop()
 
     def _create_template(self, name: str) -> Template:
         raise NotImplementedError
@@ -93,6 +112,7 @@ class Loader(BaseLoader):
     def __init__(self, root_directory: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.root = os.path.abspath(root_directory)
+        self._inside = os.path.join(self.root, "")
 
     def resolve_path(self, name: str, parent_path: str | None = None) -> str:
         """The path of a template below the root.
@@ -101,20 +121,22 @@ class Loader(BaseLoader):
         """
         name = _relative(name, parent_path)
         # Most names are plain; the others become the path that they stand for.
-        if ".." not in name and not os.path.isabs(name):
-            return name
-        path = os.path.normpath(os.path.join(self.root, name))
-        inside = os.path.join(self.root, "")
-        if not path.startswith(inside):
+        if ".." in name or os.path.isabs(name):
+            return self._path(name)[len(self._inside) :].replace(os.sep, "/")
+        return name
+
+    def _create_template(self, name: str) -> Template:
+        with open(self._path(name), "rb") as file:
+            return Template(file.read(), name=name, loader=self)
+
+    def _path(self, name: str) -> str:
+        path = os.path.abspath(os.path.join(self.root, name))
+        if not path.startswith(self._inside):
             raise ValueError(
                 f"template {name!r} is outside of the loader's directory {self.root!r}: move it "
                 "there, or use a Loader for a directory above both"
             )
-        return path[len(inside) :].replace(os.sep, "/")
-
-    def _create_template(self, name: str) -> Template:
-        with open(os.path.join(self.root, name), "rb") as file:
-            return Template(file.read(), name=name, loader=self)
+        return path
 
 
 class DictLoader(BaseLoader):

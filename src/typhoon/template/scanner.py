@@ -60,7 +60,7 @@ _STOP = re.compile(
     rf"""[{_STRING_PREFIXES}]{{0,3}}(?:'''|\"""|'|")|[#()\[\]{{}}\0]|%(?=}})|\\?(?:\r?\n|\r)"""
 )
 _END_OF_COMMENT = {"}}": re.compile(r"[\r\n]|}}"), "%}": re.compile(r"[\r\n]|%}")}
-_NEWLINE = re.compile(r"(\\(?:\r?\n|\r))|(\r?\n|\r)|\\.", re.DOTALL)
+_ESCAPED_OR_NEWLINE = re.compile(r"\\.|\n", re.DOTALL)
 _REST_OF_STRING = {
     "'": re.compile(r"(?:[^\\\n']|\\.)*+'", re.DOTALL),
     '"': re.compile(r'(?:[^\\\n"]|\\.)*+"', re.DOTALL),
@@ -185,8 +185,10 @@ class Scanner:
                 position = comment.start() if comment else len(text)
             elif found == "\0":
                 raise self.error("NUL character in the tag", code.lineno)
-            elif found[-1] in "\r\n":
+            elif found[-1] == "\n":
                 code.newline()
+            elif found[-1] == "\r":
+                code.add(" ")
             else:
                 quote = found.lstrip(_STRING_PREFIXES)
                 rest = _REST_OF_STRING[quote].match(text, position)
@@ -215,12 +217,13 @@ class _Lines:
 
     def add_string(self, opening: str, rest: str) -> None:
         """Add a string literal, without newlines in it, unless it is a raw string."""
-        newlines = rest.count("\n")
-        if newlines or "\r" in rest:
-            raw = "r" in opening.lower()
-            rest = _NEWLINE.sub("\n" if raw else _as_escape, rest)
+        self.lineno += rest.count("\n")
+        if "\r" in rest:
+            # As Python reads it, too.
+            rest = rest.replace("\r\n", "\n").replace("\r", "\n")
+        if "\n" in rest and "r" not in opening.lower():
+            rest = _ESCAPED_OR_NEWLINE.sub(_on_one_line, rest)
         self._pieces.append(opening + rest)
-        self.lineno += newlines
 
     def newline(self) -> None:
         if line := "".join(self._pieces).strip():
@@ -234,8 +237,12 @@ class _Lines:
         return Code(tuple(self._lines))
 
 
-def _as_escape(found: re.Match[str]) -> str:
+def _on_one_line(found: re.Match[str]) -> str:
     """A newline in a string as its escape; nothing for a continued line."""
-    if found[1]:
-        return ""
-    return r"\n" if found[2] else found[0]
+    match found[0]:
+        case "\n":
+            return r"\n"
+        case "\\\n":
+            return ""
+        case escape:
+            return escape

@@ -1,14 +1,20 @@
 """Which line of which template a line of compiled code comes from."""
 
 import linecache
+import re
 import weakref
 from bisect import bisect_right
 from importlib.machinery import ModuleSpec
+from inspect import CO_GENERATOR
 from itertools import count
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
+from typhoon.template.errors import ParseError
 from typhoon.template.nodes import File
+
+_SHOWN = 100
+"""Characters of a line that an error message shows."""
 
 
 class TemplatePosition(NamedTuple):
@@ -52,6 +58,50 @@ class CompiledSource:
             return None
         _, file, line = self._positions[index - 1]
         return TemplatePosition(file.name, line, _line_of(file.text, line))
+
+
+def compile_code(source: CompiledSource, name: str) -> CodeType:
+    """Compile the code of the template of this name.
+
+    :raises ParseError: naming the line of the template that Python does not accept.
+    """
+    try:
+        code = compile(source.code, source.filename, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        message = error.msg
+        if "await" in message:
+            message += " (await in the handler, and pass the result to the template)"
+        raise _parse_error(source, name, message, error.lineno or 1) from error
+    except (RecursionError, MemoryError):
+        lines = source.code.split("\n")
+        longest = max(range(len(lines)), key=lambda index: len(lines[index]))
+        message = "Too complex for Python's compiler"
+        raise _parse_error(source, name, message, longest + 1) from None
+    if any(_yields(constant) for constant in code.co_consts):
+        lineno = source.code[: _find_yield(source.code)].count("\n") + 1
+        raise _parse_error(source, name, "yield has no meaning in a template", lineno)
+    return code
+
+
+def _yields(code: object) -> bool:
+    """Whether a function that the compiler wrote became a generator."""
+    if not isinstance(code, CodeType) or not code.co_name.startswith("_tt_"):
+        return False
+    return bool(code.co_flags & CO_GENERATOR) or any(map(_yields, code.co_consts))
+
+
+def _find_yield(code: str) -> int:
+    found = re.search(r"\byield\b", code)
+    return found.start() if found else 0
+
+
+def _parse_error(source: CompiledSource, name: str, message: str, lineno: int) -> ParseError:
+    position = source.position(lineno)
+    if position is None:
+        return ParseError(message, name)
+    line = position.source.strip()
+    shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "..."
+    return ParseError(f"{message} in {shown!r}", position.name, position.lineno)
 
 
 def template_position(where: FrameType | TracebackType) -> TemplatePosition | None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typhoon import escape
 from typhoon._core import template_output, xhtml_escape
-from typhoon.escape import to_unicode
 from typhoon.template.compiler import compile_file
-from typhoon.template.errors import ParseError
+from typhoon.template.errors import NestingError, ParseError
 from typhoon.template.nodes import File
 from typhoon.template.parser import parse
-from typhoon.template.source import CompiledSource, claim_filename
+from typhoon.template.source import CompiledSource, claim_filename, compile_code
 from typhoon.template.whitespace import MODES, default_mode
 
 if TYPE_CHECKING:
@@ -140,30 +139,31 @@ class Template:
         """Render the template with these names in its namespace.
 
         :returns: the output in UTF-8.
-        :raises Exception: whatever its code raises.
+        :raises Exception: whatever its code raises. The traceback shows the lines of the template.
         """
-        namespace = {**_NAMESPACE, **self._module, **self.namespace, **kwargs}
-        function = namespace["xhtml_escape"]
-        replaced = None if function is xhtml_escape else function
-        emit, raw, finish = template_output(self._expected, replaced)
-        FunctionType(self._function, namespace)(emit, raw, replaced)
+        namespace = self._names.copy()
+        namespace.update(self.namespace)
+        namespace.update(kwargs)
+        escape = namespace["xhtml_escape"]
+        if escape is xhtml_escape:
+            escape = None
+        emit, raw, finish = template_output(self._expected, escape)
+        FunctionType(self._function, namespace)(emit, raw, escape)
         output = finish()
         self._expected = len(output)
         return output
 
     def _compile(self) -> None:
-        self.code, positions = compile_file(self.file, self._load)
-        source = CompiledSource(claim_filename(self.name, self), self.code, positions)
         try:
-            self.compiled = compile(self.code, source.filename, "exec", dont_inherit=True)
-        except SyntaxError as error:
-            position = source.position(error.lineno or 1)
-            name, lineno, text = position or (self.name, 0, "")
-            raise ParseError(f"{error.msg}: {text.strip()}", name, lineno) from error
-        self._function = next(
-            constant for constant in self.compiled.co_consts if isinstance(constant, CodeType)
-        )
-        self._module = {
+            self.code, positions = compile_file(self.file, self._load)
+        except RecursionError:
+            raise ParseError("Templates are nested too deep for Python", self.name) from None
+        source = CompiledSource(claim_filename(self.name, self), self.code, positions)
+        self.compiled = compile_code(source, self.name)
+        functions = [it for it in self.compiled.co_consts if isinstance(it, CodeType)]
+        self._function = functions[0]
+        self._names = {
+            **_NAMESPACE,
             "__name__": source.filename,
             "__loader__": source,
             "__spec__": source.spec,
@@ -179,6 +179,8 @@ class Template:
             )
         try:
             return self.loader.load(name, file.name).file
+        except NestingError as error:
+            raise ParseError(str(error), file.name, lineno) from None
         except ParseError:
             raise
         except Exception as error:
@@ -187,10 +189,13 @@ class Template:
 
 
 def _decoded(text: str | bytes, name: str) -> str:
+    data: bytes
     try:
-        text = to_unicode(text)
-        text.encode()
-    except (UnicodeDecodeError, UnicodeEncodeError) as error:
-        lineno = error.object[: error.start].count("\n" if isinstance(text, str) else b"\n") + 1
-        raise ParseError(f"The template is not in UTF-8: {error.reason}", name, lineno) from error
+        if isinstance(text, bytes):
+            return text.decode()
+        data = text.encode("utf-8", "surrogatepass")
+        data.decode()
+    except UnicodeDecodeError as error:
+        lineno = error.object.count(b"\n", 0, error.start) + 1
+        raise ParseError(f"The template is not in UTF-8 ({error.reason})", name, lineno) from None
     return text
