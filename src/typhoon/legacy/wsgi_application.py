@@ -104,6 +104,9 @@ class WSGIApplication(Application):
 class _Response(HTTPConnection):
     """Keeps a response that has nowhere to go yet."""
 
+    status: int
+    reason: str
+    headers: HTTPHeaders
     is_closed = False
     is_finished = False
 
@@ -117,8 +120,9 @@ class _Response(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> "Future[None]":
-        self.status = int(start_line[1])
-        self.reason = start_line[2]
+        if not isinstance(start_line, ResponseStartLine):
+            raise TypeError("a handler sends responses, not requests")
+        _, self.status, self.reason = start_line
         self.headers = headers
         return self.write(chunk or b"")
 
