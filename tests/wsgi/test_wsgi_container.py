@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -407,6 +408,24 @@ def test_an_application_stays_in_its_thread(serve: Serve) -> None:
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         assert serve(WSGIContainer(application, pool)).get("/").text == "piece" * 10
     assert len(threads) == 1
+
+
+def test_context_variables_reach_the_application(
+    serve: Serve, executor: concurrent.futures.Executor | None
+) -> None:
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user")
+
+    def application(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", PLAIN)
+        yield user.get().encode()
+
+    container = WSGIContainer(application, executor)
+
+    def callback(request: HTTPRequest) -> None:
+        user.set(request.path)
+        container(request)
+
+    assert serve(callback).get("/me").text == "/me"
 
 
 def test_behind_routers_and_handlers(
