@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import subprocess
-import sys
 import wsgiref.handlers
 from collections.abc import Callable
 from typing import Any
@@ -232,40 +230,6 @@ def test_both_ways_at_once(serve: Callable[..., Server]) -> None:
     answer = server.get("/")
     assert (answer.status, answer.text) == (200, "Hello, world")
     assert answer.header("Content-Length") == "12"
-
-
-PROGRAM = """
-import typhoon.web
-import typhoon.wsgi
-import wsgiref.handlers
-
-class MainHandler(typhoon.web.RequestHandler):
-    def get(self):
-        self.write("Hello, world")
-
-if __name__ == "__main__":
-    application = typhoon.wsgi.WSGIApplication([
-        (r"/", MainHandler),
-    ])
-    wsgiref.handlers.CGIHandler().run(application)
-"""
-
-
-def test_under_cgi() -> None:
-    environ = {
-        "PYTHONPATH": ":".join(sys.path),
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "GATEWAY_INTERFACE": "CGI/1.1",
-    }
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM]
-    done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True)
-    head, _, body = done.stdout.partition(b"\r\n\r\n")
-    assert (body, done.stderr) == (b"Hello, world", b"")
-    assert head.startswith(b"Status: 200 OK\r\n")
 
 
 def test_under_a_handler_of_the_standard_library() -> None:
