@@ -179,18 +179,25 @@ def generator(self: RequestHandler) -> Any:
     raise AssertionError("never started")
 
 
+async def replaced(self: RequestHandler, *args: Any, **kwargs: Any) -> None:
+    raise AssertionError("never started")
+
+
+LATER = r"the handler waits for something .* or serve it with Application\.listen"
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [
         ({"get": coroutine}, r"Handler\.get is a coroutine, which cannot run under WSGI"),
         ({"get": generator}, r"Handler\.get is a coroutine"),
         ({"get": print, "prepare": coroutine}, r"Handler\.prepare is a coroutine"),
-        (
-            {"get": lambda self: None, "_auto_finish": False},
-            r"GET / left its response unfinished; .* serve it with Application\.listen",
-        ),
+        ({"get": lambda self: None, "_auto_finish": False}, LATER),
+        ({"get": lambda self: coroutine(self)}, LATER),
+        ({"get": print, "_execute": replaced}, LATER),
     ],
 )
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_what_waits_is_refused(members: dict[str, Any], message: str) -> None:
     application = make([("/", type("Handler", (RequestHandler,), members))])
     with pytest.raises(RuntimeError, match=message):

@@ -67,11 +67,6 @@ class WSGIApplication(Application):
             return []
         super().__call__(request)
         response = request.connection
-        if not response.is_finished:
-            raise RuntimeError(
-                f"the handler of {request.method} {request.path} left its response unfinished; "
-                "under WSGI nothing can finish it later: serve it with Application.listen"
-            )
         start_response(
             f"{response.status} {response.reason}",
             [pair for pair in response.headers.get_all() if not is_hop_by_hop(pair[0])],
@@ -108,7 +103,6 @@ class _Response(HTTPConnection):
     reason: str
     headers: HTTPHeaders
     is_closed = False
-    is_finished = False
 
     def __init__(self, context: RequestContext) -> None:
         self.context = context
@@ -132,14 +126,18 @@ class _Response(HTTPConnection):
         return self.drained()
 
     def finish(self) -> None:
-        self.is_finished = True
+        """There is nothing that waits for the end."""
 
     def drained(self) -> "Future[None]":
         done: Any = _core.DONE  # there may be no event loop that a future could belong to
         return done  # type: ignore[no-any-return]
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
-        """Nobody would know if the client went away."""
+        # Asked for when a handler returns without having finished its response.
+        raise RuntimeError(
+            "the handler waits for something before it finishes its response, and under WSGI "
+            "nothing comes later: finish it at once, or serve it with Application.listen"
+        )
 
     def context_of(self, request: HTTPServerRequest) -> RequestContext:
         return self.context
