@@ -30,6 +30,7 @@ from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.tcpclient import TCPClient
 from typhoon.testing import bind_unused_port
 from typhoon.web import Application, Finish, HTTPError, RequestHandler, stream_request_body
+from typhoon.wsgi import WSGIContainer
 
 Main = Callable[[], Coroutine[Any, Any, None]]
 
@@ -98,8 +99,10 @@ def no_files() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def serving(handler: type[RequestHandler], **options: Any) -> AsyncIterator[str]:
-    server = HTTPServer(Application([("/", handler)]), **options)
+async def serving(
+    handler: type[RequestHandler], pattern: str = "/", **options: Any
+) -> AsyncIterator[str]:
+    server = HTTPServer(Application([(pattern, handler)]), **options)
     sock, port = bind_unused_port()
     server.add_socket(sock)
     try:
@@ -212,6 +215,46 @@ def test_requests_make_no_cycles(
                     await client.fetch(url, raise_error=False)
                     await client.fetch(url, raise_error=False, streaming_callback=len)
                     await settle()
+
+    run(main)
+
+
+def wsgi_application(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    match environ["PATH_INFO"]:
+        case "/pieces":
+            return iter([b"o", b"k"])
+        case "/failing":
+            raise ZeroDivisionError
+        case "/late":
+            try:
+                raise ZeroDivisionError
+            except ZeroDivisionError:
+                start_response("500 Oh", [], sys.exc_info())
+    return [b"ok"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("path", ["", "pieces", "failing", "late"])
+def test_wsgi_makes_no_cycles(run: Callable[[Main], None], workers: int, path: str) -> None:
+    async def main() -> None:
+        executor = concurrent.futures.ThreadPoolExecutor(workers) if workers else None
+        container = WSGIContainer(wsgi_application, executor)
+
+        class Behind(RequestHandler):
+            def prepare(self) -> None:
+                self._finished = True
+                container(self.request)
+
+        async with serving(Behind, "/.*") as url:
+            with made(SimpleAsyncHTTPClient) as client:
+                await client.fetch(url + path, raise_error=False)
+                await settle()
+                with no_cycles():
+                    await client.fetch(url + path, raise_error=False)
+                    await settle()
+        if executor is not None:
+            executor.shutdown()
 
     run(main)
 

@@ -67,11 +67,6 @@ class WSGIApplication(Application):
             return []
         super().__call__(request)
         response = request.connection
-        if not response.is_finished:
-            raise RuntimeError(
-                f"the handler of {request.method} {request.path} left its response unfinished; "
-                "under WSGI nothing can finish it later: serve it with Application.listen"
-            )
         start_response(
             f"{response.status} {response.reason}",
             [pair for pair in response.headers.get_all() if not is_hop_by_hop(pair[0])],
@@ -104,8 +99,10 @@ class WSGIApplication(Application):
 class _Response(HTTPConnection):
     """Keeps a response that has nowhere to go yet."""
 
+    status: int
+    reason: str
+    headers: HTTPHeaders
     is_closed = False
-    is_finished = False
 
     def __init__(self, context: RequestContext) -> None:
         self.context = context
@@ -117,8 +114,9 @@ class _Response(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> "Future[None]":
-        self.status = int(start_line[1])
-        self.reason = start_line[2]
+        if not isinstance(start_line, ResponseStartLine):
+            raise TypeError("a handler sends responses, not requests")
+        _, self.status, self.reason = start_line
         self.headers = headers
         return self.write(chunk or b"")
 
@@ -128,14 +126,18 @@ class _Response(HTTPConnection):
         return self.drained()
 
     def finish(self) -> None:
-        self.is_finished = True
+        """There is nothing that waits for the end."""
 
     def drained(self) -> "Future[None]":
         done: Any = _core.DONE  # there may be no event loop that a future could belong to
         return done  # type: ignore[no-any-return]
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
-        """Nobody would know if the client went away."""
+        # Asked for when a handler returns without having finished its response.
+        raise RuntimeError(
+            "the handler waits for something before it finishes its response, and under WSGI "
+            "nothing comes later: finish it at once, or serve it with Application.listen"
+        )
 
     def context_of(self, request: HTTPServerRequest) -> RequestContext:
         return self.context

@@ -1,7 +1,6 @@
 """Reads translations from files."""
 
 import codecs
-import csv
 import os
 import re
 from typing import TYPE_CHECKING
@@ -50,6 +49,8 @@ def read_csv_files(directory: str, encoding: str | None) -> dict[str, CSVTransla
 
 def read_csv_file(path: str, encoding: str | None) -> CSVTranslations:
     """The translations in one file. `ValueError` if it cannot be read as what it should be."""
+    import csv
+
     with open(path, "rb") as file:
         data = file.read()
     translations: CSVTranslations = {}

@@ -61,7 +61,6 @@ class Language:
     """The rules of one language."""
 
     def __init__(self, locale: "babel.Locale") -> None:
-        # Loaded here, once, so that nothing is imported while a page is made.
         from babel import dates, lists, numbers
 
         self.locale = locale

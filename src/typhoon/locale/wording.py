@@ -33,7 +33,7 @@ def format_date(
 ) -> str:
     """See `Locale.format_date`."""
     date = _in_utc(date)
-    now = datetime.datetime.now(datetime.UTC)
+    now = _now()
     if date > now:
         if relative and date - now < CLOCK_SKEW:
             date = now
@@ -63,6 +63,10 @@ def format_day(
     local = _in_utc(date) - datetime.timedelta(minutes=gmt_offset)
     message = "%(weekday)s, %(month_name)s %(day)s" if dow else "%(month_name)s %(day)s"
     return _date(locale, local, message)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _in_utc(date: float | datetime.datetime) -> datetime.datetime:

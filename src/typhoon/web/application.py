@@ -3,10 +3,11 @@
 import asyncio
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from typhoon import _core, httputil
+from typhoon.escape import utf8
 from typhoon.httpserver import HTTPServer
 from typhoon.iostream import StreamClosedError
 from typhoon.legacy.gzip_setting import warn_of_gzip
@@ -308,12 +309,15 @@ class Application(ReversibleRouter):
         request: httputil.HTTPServerRequest,
         target_class: type[RequestHandler],
         target_kwargs: dict[str, Any] | None = None,
-        path_args: list[bytes] | None = None,
-        path_kwargs: dict[str, bytes | None] | None = None,
+        path_args: Sequence[str | bytes | None] | None = None,
+        path_kwargs: dict[str, str | bytes | None] | None = None,
     ) -> "_HandlerDelegate":
         """The delegate that lets a handler class answer this request."""
+        # Routers of one's own may give parts of the path as they are, without unescaping them.
+        args = [utf8(arg) for arg in path_args or ()]
+        kwargs_of_path = {name: utf8(arg) for name, arg in (path_kwargs or {}).items()}
         return _HandlerDelegate(
-            self, request, target_class, target_kwargs or {}, path_args or [], path_kwargs or {}
+            self, request, target_class, target_kwargs or {}, args, kwargs_of_path
         )
 
 
@@ -334,7 +338,7 @@ class _HandlerDelegate(httputil.HTTPMessageDelegate):
         request: httputil.HTTPServerRequest,
         handler_class: type[RequestHandler],
         handler_kwargs: dict[str, Any],
-        path_args: list[bytes],
+        path_args: list[bytes | None],
         path_kwargs: dict[str, bytes | None],
     ) -> None:
         self.application = application

@@ -60,6 +60,8 @@ class WSGIContainer:
                 with contextlib.closing(exchange.run(self.environ(request))) as pieces:
                     for piece in pieces:
                         await exchange.send(piece)
+                        # Others have their turn, too, and so has the news that the client is gone.
+                        await asyncio.sleep(0)
             else:
                 exchange = ThreadedExchange(application, request, asyncio.get_running_loop())
                 await exchange.run_in(self.executor, self.environ(request))

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import re
 import threading
 from collections.abc import Callable, Generator, Iterable
@@ -176,7 +177,8 @@ class ThreadedExchange(Exchange):
     async def run_in(self, executor: concurrent.futures.Executor, environ: dict[str, Any]) -> None:
         """Run the application in one thread of an executor to its end."""
         try:
-            await self._loop.run_in_executor(executor, self._run_through, environ)
+            context = contextvars.copy_context()
+            await self._loop.run_in_executor(executor, context.run, self._run_through, environ)
         finally:
             self._abandon()
 
