@@ -1,7 +1,8 @@
 # ruff: noqa: RUF001  (the examples' comments are Russian)
-"""The skeleton of «Tornado - Введение в асинхронность», but for XSRF and what is asynchronous."""
+"""The examples of «Tornado - Введение в асинхронность»."""
 
 import asyncio
+import json
 from collections.abc import Callable
 
 from support import Client, Server
@@ -99,6 +100,55 @@ def test_the_parameters_of_its_handlers(example: Callable[..., Server]) -> None:
     assert server.get("/test/").status == 200
     assert server.post("/hwoiam/anna", b"").status == 200
     assert seen == [database, "anna"]
+
+
+BASE_HANDLER = """
+import tornado.escape
+import tornado.web
+
+class BaseHandler(tornado.web.RequestHandler):
+    def get_current_user(self):  # реализуем свою систему аутентификации
+        #return None
+        pass
+
+    def check_xsrf_cookie(self):  # эта переопределённая функция проверки xsrf токена
+        token = (self.get_argument("_xsrf", None) or
+                 self.request.headers.get("X-Xsrftoken") or
+                 self.request.headers.get("X-Csrftoken"))
+        if not token:
+            raise tornado.web.HTTPError(403, "'_xsrf' argument missing from POST")
+        else:
+            try:
+                token = tornado.escape.json_decode(token)
+            except ValueError:
+                token = token
+        if self.xsrf_token != token:
+            raise tornado.web.HTTPError(403, "XSRF cookie does not match POST argument")
+
+class Handler(BaseHandler):
+    def get(self):
+        self.write(self.xsrf_token)
+
+    def post(self):
+        self.write("posted")
+"""
+
+
+def test_its_own_check_of_xsrf_tokens(example: Callable[..., Server]) -> None:
+    """It compares the token with what the page was given, which is masked differently each time."""
+    server = example(
+        BASE_HANDLER,
+        application=lambda names: web.Application([("/", names["Handler"])], xsrf_cookies=True),
+    )
+    answer = server.get("/")
+    cookie = {"Cookie": answer.header("Set-Cookie").partition(";")[0]}
+    later = server.get("/", cookie).text
+    assert later != answer.text
+    for token in (answer.text, later, json.dumps(later)):
+        headers = {**cookie, "X-Xsrftoken": token}
+        assert server.post("/", b"", headers).text == "posted"
+    for headers in ({}, cookie, {"X-Xsrftoken": later}, {**cookie, "X-Csrftoken": "forged"}):
+        assert server.post("/", b"", headers).status == 403
 
 
 GEN = """

@@ -96,6 +96,18 @@ def test_expires_days(serve):
     assert abs(expires - in_ten_days) < datetime.timedelta(minutes=1)
 
 
+def test_what_expires_when(serve):
+    def act(handler: RequestHandler) -> None:
+        handler.set_cookie("a", "1", expires=0, expires_days=10)
+        handler.set_cookie("b", "1", expires_days=-0.5)
+
+    first, second = answer_to(serve, act).header_list("Set-Cookie")
+    assert first == "a=1; expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/"
+    expires = email.utils.parsedate_to_datetime(second.split("expires=")[1].split(";")[0])
+    age = datetime.datetime.now(datetime.UTC) - expires
+    assert abs(age - datetime.timedelta(hours=12)) < datetime.timedelta(minutes=1)
+
+
 def test_several_cookies_and_the_last_of_a_name(serve):
     def act(handler: RequestHandler) -> None:
         handler.set_cookie("a", "1", httponly=True)
@@ -168,7 +180,7 @@ def test_a_name_that_cannot_be_read_again(serve, name):
         ("a", {"samesite": "none", "secure": True}, "Path=/; SameSite=none; Secure"),
         ("a", {"samesite": "Lax"}, "Path=/; SameSite=Lax"),
         ("a", {"partitioned": True, "secure": True}, "Partitioned; Path=/; Secure"),
-        ("a", {"partitioned": False}, "Path=/"),
+        ("a", {"partitioned": False, "httponly": 0, "secure": None}, "Path=/"),
         ("__Secure-a", {"secure": True, "domain": "x.org"}, "Domain=x.org; Path=/; Secure"),
         ("__Host-a", {"secure": True}, "Path=/; Secure"),
         ("__Http-a", {"secure": True, "httponly": True}, "HttpOnly; Path=/; Secure"),

@@ -263,6 +263,15 @@ def test_the_cookie_of_a_user_who_is_signed_in_lasts(serve, user, keywords, last
     assert ("expires=" in answer.header("Set-Cookie")) == lasting
 
 
+def test_settings_that_are_none_are_not_set(serve):
+    names = ("xsrf_cookie_name", "xsrf_cookie_kwargs", "xsrf_cookie_version", "trusted_origins")
+    server = serve(application(cross_origin_protection=True, **dict.fromkeys(names)))
+    assert server.get("/").header("Set-Cookie").startswith("_xsrf=2|")
+    evil = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example.com"}
+    assert send(server, RAW, RAW).status == 200
+    assert send(server, RAW, RAW, headers=evil).status == 403
+
+
 def test_errors_stay_what_they_are(serve):
     server = serve(Application([("/error", ErrorHandler, {"status_code": 417})], xsrf_cookies=True))
     assert server.post("/error", b"").status == 417

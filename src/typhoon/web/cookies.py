@@ -1,6 +1,7 @@
 """Cookies of requests and responses (RFC 6265): plain, signed and encrypted."""
 
 import datetime
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,6 +14,7 @@ from typhoon.web.setcookie import (
     set_cookie_header,
 )
 from typhoon.web.signing import (
+    DAY,
     Secret,
     create_signed_value,
     decode_signed_value,
@@ -105,8 +107,7 @@ class CookiesMixin:
         if expires is not None:
             attributes["expires"] = format_timestamp(expires)
         elif expires_days is not None and not attributes.get("expires"):
-            now = datetime.datetime.now(datetime.UTC)
-            attributes["expires"] = format_timestamp(now + datetime.timedelta(days=expires_days))
+            attributes["expires"] = format_timestamp(time.time() + expires_days * DAY)
         name = native_str(name)
         header = set_cookie_header(name, native_str(value), attributes)
         if self._new_cookies is None:
@@ -140,8 +141,7 @@ class CookiesMixin:
         for needed in prefix_of(name):
             if needed in ("secure", "httponly"):
                 kwargs.setdefault(needed, True)
-        expires = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=365)
-        self.set_cookie(name, value="", expires=expires, **kwargs)
+        self.set_cookie(name, value="", expires=time.time() - 365 * DAY, **kwargs)
 
     def clear_all_cookies(self, **kwargs: Any) -> None:
         """Delete every cookie that came with the request. Keywords as for `clear_cookie`.

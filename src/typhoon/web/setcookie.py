@@ -52,7 +52,7 @@ class InvalidCookieError(http.cookies.CookieError, ValueError):
 
 
 def set_cookie_header(name: str, value: str, attributes: Mapping[str, Any]) -> str:
-    """The header's value. Attributes that are None, False or empty are left out.
+    """The header's value. What is None, empty or a false flag is left out.
 
     `InvalidCookieError`, a `ValueError`, says what to write instead.
     """
@@ -73,11 +73,10 @@ def set_cookie_header(name: str, value: str, attributes: Mapping[str, Any]) -> s
     header = f"{name}={value}"
     for key, written in _ATTRIBUTES.items():
         attribute = attributes.get(key)
-        if attribute is None or attribute is False or attribute == "":
-            continue
         if key in _FLAGS:
-            header += f"; {written}"
-        else:
+            if attribute:
+                header += f"; {written}"
+        elif attribute is not None and attribute != "":
             header += f"; {written}={_checked(name, key, str(attribute))}"
     _check_promises(name, attributes)
     return header

@@ -52,6 +52,7 @@ class XSRFToken(bytes):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
+    # Of the text: tokens are no keys of a dict.
     __hash__ = bytes.__hash__
 
     def __str__(self) -> str:
@@ -128,10 +129,10 @@ class XSRFMixin:
             token = self._get_xsrf_secret()
             settings = self.application.settings
             self._xsrf_token: bytes = XSRFToken(
-                _encode(token, settings.get("xsrf_cookie_version", 2))
+                _encode(token, settings.get("xsrf_cookie_version") or 2)
             )
             if token.is_new:
-                keywords = dict(settings.get("xsrf_cookie_kwargs", {}))
+                keywords = dict(settings.get("xsrf_cookie_kwargs") or {})
                 if "expires_days" not in keywords and self.current_user:
                     keywords["expires_days"] = 30
                 self.set_cookie(self._xsrf_cookie_name, self._xsrf_token, **keywords)
@@ -175,7 +176,7 @@ class XSRFMixin:
             def check_trusted_origin(self, origin):
                 return origin.startswith("https://") and origin.endswith(".example.com")
         """
-        return origin in self.application.settings.get("trusted_origins", ())
+        return origin in (self.application.settings.get("trusted_origins") or ())
 
     def _check_source(self) -> None:
         """Called for each request that may change something, if the settings want a check."""
@@ -193,7 +194,7 @@ class XSRFMixin:
 
     @property
     def _xsrf_cookie_name(self) -> str:
-        name: str = self.application.settings.get("xsrf_cookie_name", "_xsrf")
+        name: str = self.application.settings.get("xsrf_cookie_name") or "_xsrf"
         return name
 
     def _get_xsrf_secret(self) -> _Token:
