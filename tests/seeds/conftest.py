@@ -1,7 +1,6 @@
 """Runs the examples of the seed documents, in which nothing but the package's name is changed."""
 
 import contextlib
-import re
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seed_examples import renamed
 from support import TIMEOUT, Client, Server
 from typhoon.httpclient import AsyncHTTPClient
 
@@ -29,11 +29,6 @@ listen_on, typhoon.web.Application.listen = typhoon.web.Application.listen, list
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 """Runs a program, but on a free port: it prints the port that was asked for, and the real one."""
-
-
-def renamed(source: str) -> str:
-    """The example with `typhoon` where it imports or names the package `tornado`."""
-    return re.sub(r"\btornado(?=\.[a-z]|\s+import\b)", "typhoon", source)
 
 
 @pytest.fixture
