@@ -92,6 +92,32 @@ def test_write_error(example: Callable[..., Server], way: str, text: str) -> Non
     assert (answer.status, answer.text) == (int(text[:3]), text)
 
 
+ERROR_HTML = (
+    ERRORS
+    + """
+    def get_error_html(self, status_code, exception=None, **kwargs):
+        reason = type(exception).__name__ if exception is not None else "no exception"
+        return "<html><body>%d sorry: %s</body></html>" % (status_code, reason)
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("way", "text"),
+    [
+        ("send", "418 sorry: no exception"),
+        ("http", "404 sorry: HTTPError"),
+        ("raise", "500 sorry: KeyError"),
+    ],
+)
+def test_get_error_html(example: Callable[..., Server], way: str, text: str) -> None:
+    """What Tornado 2.0 and earlier called for error pages."""
+    server = example(ERROR_HTML, application=errors())
+    with pytest.warns(DeprecationWarning, match="override write_error"):
+        answer = server.get("/" + way)
+    assert (answer.status, answer.text) == (int(text[:3]), f"<html><body>{text}</body></html>")
+
+
 REDIRECT = """
 class MainHandler(tornado.web.RequestHandler):
     def get(self):

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typhoon.template import DictLoader, Template
 
 from seed_examples import application_of
 from support import Server
 from typhoon import web
+from typhoon.template import DictLoader, Template
 
 TEMPLATE = """\
 <html>
