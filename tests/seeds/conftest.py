@@ -44,6 +44,7 @@ def example(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Serve
         make = names.pop("application", None)
         namespace = {"__name__": "example", "__file__": str(tmp_path / "example.py"), **names}
         exec("import typhoon.web", namespace)
+        (tmp_path / "example.py").write_text(renamed(source), "utf-8")
         exec(compile(renamed(source), str(tmp_path / "example.py"), "exec"), namespace)
         for name in ("application", "app"):
             if name in namespace:
