@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.validate import validator
 
 import pytest
 
 from seed_examples import renamed
 from support import TIMEOUT, Client, Server
 from typhoon.httpclient import AsyncHTTPClient
+from typhoon.wsgi import WSGIApplication, WSGIContainer
 
 LAUNCHER = """
 import runpy, sys
@@ -29,6 +31,13 @@ listen_on, typhoon.web.Application.listen = typhoon.web.Application.listen, list
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 """Runs a program, but on a free port: it prints the port that was asked for, and the real one."""
+
+
+def served(application: Any) -> Any:
+    """An application for our server: what is one for WSGI servers has to behave as one."""
+    if isinstance(application, WSGIApplication):
+        return WSGIContainer(validator(application))
+    return application
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ def example(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Serve
         exec(compile(renamed(source), str(tmp_path / "example.py"), "exec"), namespace)
         for name in ("application", "app"):
             if name in namespace:
-                return serve(namespace[name])
+                return serve(served(namespace[name]))
         return serve(make(namespace) if make is not None else namespace["make_app"]())
 
     return run

@@ -137,9 +137,10 @@ def test_redirect(example: Callable[..., Server]) -> None:
     assert (found.status, found.header("Location")) == (302, "/done")
 
 
-# The document has `tornado.wsgi.WSGIApplication` in these two, which is another part.
+IMPORT = "import typhoon.wsgi\n"
+
 DOWNLOAD = """
-application = tornado.web.Application([
+application = tornado.wsgi.WSGIApplication([
     (r"/([a-z]*)", ContentHandler),
     (r"/static/tornado-0.2.tar.gz", tornado.web.RedirectHandler,
      dict(url="https://github.com/downloads/facebook/tornado/tornado-0.2.tar.gz")),
@@ -147,7 +148,7 @@ application = tornado.web.Application([
 """
 
 FOO = """
-application = tornado.web.Application([
+application = tornado.wsgi.WSGIApplication([
     (r"/foo", tornado.web.RedirectHandler, {"url":"/bar", "permanent":False}),
 ], **settings)
 """
@@ -159,7 +160,8 @@ class ContentHandler(web.RequestHandler):
 
 
 def test_redirect_handler(example: Callable[..., Server]) -> None:
-    server = example(DOWNLOAD, ContentHandler=ContentHandler, settings={})
+    with pytest.warns(DeprecationWarning, match="serve an Application"):
+        server = example(IMPORT + DOWNLOAD, ContentHandler=ContentHandler, settings={})
     answer = server.get("/static/tornado-0.2.tar.gz")
     assert answer.status == 301
     target = "https://github.com/downloads/facebook/tornado/tornado-0.2.tar.gz"
@@ -168,6 +170,7 @@ def test_redirect_handler(example: Callable[..., Server]) -> None:
 
 
 def test_redirect_handler_that_is_not_permanent(example: Callable[..., Server]) -> None:
-    answer = example(FOO, settings={}).get("/foo")
+    with pytest.warns(DeprecationWarning, match="serve an Application"):
+        answer = example(IMPORT + FOO, settings={}).get("/foo")
     assert (answer.status, answer.reason) == (302, "Found")
     assert answer.header("Location") == "/bar"
