@@ -268,7 +268,9 @@ def _calling_directory() -> str:
     return _folder_of(frame.f_code.co_filename)
 
 
-_folder_of = functools.lru_cache(maxsize=_MAX_LOADERS)(os.path.dirname)
+@functools.lru_cache(maxsize=_MAX_LOADERS)
+def _folder_of(file: str) -> str:
+    return os.path.dirname(file)
 
 
 def _is_between(names: dict[str, Any]) -> bool:
