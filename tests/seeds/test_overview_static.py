@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy import needs_nginx, running_nginx, wrapped
 from support import Server
 from typhoon import web
 
@@ -107,3 +108,30 @@ def test_static_url_in_a_template(example: Callable[..., Server], tmp_path: Path
     server, new = serve_home()
     assert new != old
     assert server.get(new).body == b"the new logo"
+
+
+LOCATION = """
+location /static/ {
+    root /var/friendfeed/static;
+    if ($query_string) {
+        expires max;
+    }
+}
+"""
+
+
+@needs_nginx
+def test_nginx_serves_the_same_addresses(tmp_path: Path) -> None:
+    logo = tmp_path / "friendfeed" / "static" / "static" / "images" / "logo.png"
+    logo.parent.mkdir(parents=True)
+    logo.write_bytes(b"the logo")
+    settings = {"static_path": str(logo.parents[1])}
+    url = web.StaticFileHandler.make_static_url(settings, "images/logo.png")
+    assert "?v=" in url
+    server = wrapped("server {\nlisten 80;" + LOCATION + "}")
+    with running_nginx(server, tmp_path, {}) as connect:
+        client = connect()
+        versioned = client.get(url)
+        assert versioned.body == b"the logo"
+        assert "max-age=" in (versioned.header("Cache-Control") or "")
+        assert client.get("/static/images/logo.png").header("Cache-Control") is None
