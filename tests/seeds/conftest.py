@@ -1,7 +1,6 @@
 """Runs the examples of the seed documents, in which nothing but the package's name is changed."""
 
 import contextlib
-import re
 import signal
 import socket
 import subprocess
@@ -9,11 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from wsgiref.validate import validator
 
 import pytest
 
+from seed_examples import renamed
 from support import TIMEOUT, Client, Server
 from typhoon.httpclient import AsyncHTTPClient
+from typhoon.wsgi import WSGIApplication, WSGIContainer
 
 LAUNCHER = """
 import runpy, sys
@@ -31,9 +33,11 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """Runs a program, but on a free port: it prints the port that was asked for, and the real one."""
 
 
-def renamed(source: str) -> str:
-    """The example with `typhoon` where it imports or names the package `tornado`."""
-    return re.sub(r"\btornado(?=\.[a-z]|\s+import\b)", "typhoon", source)
+def served(application: Any) -> Any:
+    """An application for our server: what is one for WSGI servers has to behave as one."""
+    if isinstance(application, WSGIApplication):
+        return WSGIContainer(validator(application))
+    return application
 
 
 @pytest.fixture
@@ -49,10 +53,11 @@ def example(serve: Callable[..., Server], tmp_path: Path) -> Callable[..., Serve
         make = names.pop("application", None)
         namespace = {"__name__": "example", "__file__": str(tmp_path / "example.py"), **names}
         exec("import typhoon.web", namespace)
+        (tmp_path / "example.py").write_text(renamed(source), "utf-8")
         exec(compile(renamed(source), str(tmp_path / "example.py"), "exec"), namespace)
         for name in ("application", "app"):
             if name in namespace:
-                return serve(namespace[name])
+                return serve(served(namespace[name]))
         return serve(make(namespace) if make is not None else namespace["make_app"]())
 
     return run

@@ -1,11 +1,15 @@
-"""The examples of «python web框架 tornado 初探», as far as they need the server and `web`."""
+"""The examples of «python web框架 tornado 初探»."""
 
+import asyncio
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from proxy import needs_nginx, running_nginx, wrapped
+from seed_examples import URLENCODED
 from support import Client, Server
 from typhoon import web
 
@@ -137,6 +141,121 @@ def test_wildcard_domains(program: Callable[[str], Client]) -> None:
         assert client.get("/", {"Host": host}).text == "Hello, a.com", host
     for host, subdomain in (("blog.a.com", "blog"), ("xa.com", "xa"), ("a.com.b", "a")):
         assert client.get("/", {"Host": host}).text == f"Hello, world,{subdomain}"
+
+
+NGINX = """
+upstream tornado {
+    server 127.0.0.1:8888;
+}
+server {
+      listen 80;
+      server_name test.com www.test.com;
+      location = /favicon.ico {
+          rewrite (.*) /static/favicon.ico;
+      }
+      location = /robots.txt {
+          rewrite (.*) /static/robots.txt;
+      }
+      location / {
+          proxy_pass_header Server;
+          proxy_set_header Host $http_host;
+          proxy_redirect off;
+          proxy_set_header X-Real-IP $remote_addr;
+          proxy_set_header X-Scheme $scheme;
+          proxy_pass http://tornado;
+      }
+}
+"""
+
+
+class AboutRequest(web.RequestHandler):
+    def get(self) -> None:
+        request = self.request
+        self.write({"host": request.host, "scheme": request.protocol, "ip": request.remote_ip})
+
+
+@needs_nginx
+def test_behind_nginx(serve: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "robots.txt").write_text("User-agent: *")
+    rules = [("/", AboutRequest)]
+    server = serve(web.Application(rules, static_path=str(tmp_path / "static")), xheaders=True)
+    with running_nginx(wrapped(NGINX), tmp_path, {8888: server.port}) as connect:
+        client = connect()
+        answer = client.get("/", {"Host": "www.test.com", "X-Real-IP": "4.4.4.4"})
+        expected = {"host": "www.test.com", "scheme": "http", "ip": "127.0.0.1"}
+        assert json.loads(answer.text) == expected
+        assert (answer.header("Server") or "").startswith("TyphoonServer/")
+        assert client.get("/robots.txt").text == "User-agent: *"
+        assert client.get("/favicon.ico").status == 404
+
+
+CHAT = """
+upstream chat_cluster{
+     ##多server负载,根据ip_hash作分流也可以用weight权重分流
+    server 127.0.0.1:10000;
+    server 127.0.0.1:10001;
+    ip_hash;
+    keepalive 1024;
+}
+
+server
+{
+    listen 80;
+    server_name chat.rootk.com;
+
+    location / {
+        proxy_pass http://chat_cluster;
+        proxy_http_version 1.1;
+        # very important, nginx will waitting for the response from tornado
+        # if the time have passed more than 7200, nginx send http 504 to client
+        proxy_read_timeout 7200;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Real-Ip $remote_addr;
+        proxy_set_header   X-Forwarded-For  $proxy_add_x_forwarded_for;
+    }
+}
+"""
+
+
+class PollHandler(web.RequestHandler):
+    """Answers when somebody posts a message, as a chat by long polling does."""
+
+    def initialize(self, waiting: "list[asyncio.Future[str]]", number: int) -> None:
+        self.waiting = waiting
+        self.number = number
+
+    async def get(self) -> None:
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.waiting.append(future)
+        self.write({"text": await future, "server": self.number})
+
+    def post(self) -> None:
+        for future in self.waiting:
+            future.set_result(self.get_argument("text"))
+        self.write({"told": len(self.waiting)})
+        self.waiting.clear()
+
+
+@needs_nginx
+def test_long_connections_through_nginx(serve: Callable[..., Server], tmp_path: Path) -> None:
+    servers = []
+    for number in range(2):
+        arguments = {"waiting": [], "number": number}
+        servers.append(serve(web.Application([("/", PollHandler, arguments)]), xheaders=True))
+    ports = {10000 + number: server.port for number, server in enumerate(servers)}
+    with running_nginx(wrapped(CHAT), tmp_path, ports) as connect:
+        reader, writer = connect(), connect()
+        heard = []
+        for text in ("one", "two"):
+            reader.send(b"GET / HTTP/1.1\r\nHost: chat.rootk.com\r\n\r\n")
+            body = f"text={text}".encode()
+            while not json.loads(writer.post("/", body, URLENCODED).text)["told"]:
+                pass
+            heard.append(json.loads(reader.response().text))
+        assert [message["text"] for message in heard] == ["one", "two"]
+        assert len({message["server"] for message in heard}) == 1, "ip_hash"
 
 
 COROUTINE = """

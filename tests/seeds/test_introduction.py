@@ -4,9 +4,13 @@
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from seed_examples import URLENCODED, application_of
 from support import Client, Server
-from typhoon import gen, web
+from typhoon import escape, gen, web
 from typhoon.httpclient import AsyncHTTPClient
 
 # What the document leaves to its reader.
@@ -78,6 +82,75 @@ def test_the_program(program: Callable[[str], Client]) -> None:
     assert client.get("/hwoiam/anna").status == 405
     assert client.get("/static/absent.css").status == 404
     assert client.get("/absent").status == 404
+    assert client.post("/hwoiam/anna", b"").status == 403, "the setting xsrf_cookies"
+
+
+XSRF = """
+class BaseHandler(tornado.web.RequestHandler):
+    def get_current_user(self):  # реализуем свою систему аутентификации
+        #return None
+
+    def check_xsrf_cookie(self):  # эта переопределённая функция проверки xsrf токена
+        token = (self.get_argument("_xsrf", None) or
+                 self.request.headers.get("X-Xsrftoken") or
+                 self.request.headers.get("X-Csrftoken"))
+        if not token:
+            raise tornado.web.HTTPError(403, "'_xsrf' argument missing from POST")
+        else:
+            try:
+                token = tornado.escape.json_decode(token)
+            except ValueError:
+                token = token
+        if self.xsrf_token != token:
+            raise tornado.web.HTTPError(403, "XSRF cookie does not match POST argument")
+"""
+
+# Without a statement the method of the document is no Python.
+MEMBERS = (
+    XSRF.replace("#return None", "return None")
+    + """
+class MembersHandler(BaseHandler):
+    def get(self):
+        self.write(self.xsrf_token)
+
+    def post(self):
+        self.write("posted")
+"""
+)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("way", ["argument", "X-Xsrftoken", "X-Csrftoken"])
+@pytest.mark.parametrize("as_json", [False, True], ids=["plain", "json"])
+def test_a_check_of_its_own(
+    example: Callable[..., Server],
+    caplog: pytest.LogCaptureFixture,
+    version: int,
+    way: str,
+    as_json: bool,
+) -> None:
+    settings = {"xsrf_cookies": True, "xsrf_cookie_version": version}
+    server = example(MEMBERS, application=application_of("/", "MembersHandler", **settings))
+    page = server.get("/")
+    cookie = (page.header("Set-Cookie") or "").split(";")[0]
+
+    def post(token: str) -> int:
+        token = escape.json_encode(token) if as_json else token
+        headers = {**URLENCODED, "Cookie": cookie}
+        body = b""
+        if way == "argument":
+            body = f"_xsrf={escape.url_escape(token)}".encode()
+        else:
+            headers[way] = token
+        return server.post("/", body, headers).status
+
+    assert post(page.text) == 200
+    assert post(server.get("/", {"Cookie": cookie}).text) == 200, "masked in another way"
+    assert post(server.get("/").text) == 403, "of somebody else"
+    assert post("wrong") == 403
+    assert server.post("/", b"", {"Cookie": cookie}).status == 403
+    assert "'_xsrf' argument missing from POST" in caplog.text
+    assert "XSRF cookie does not match POST argument" in caplog.text
 
 
 def test_the_parameters_of_its_handlers(example: Callable[..., Server]) -> None:
@@ -169,25 +242,23 @@ class GenAsyncHandler(RequestHandler):
 
 
 def test_a_coroutine_that_fetches(
-    example: Callable[..., Server], origin: Callable[..., Server]
+    example: Callable[..., Server], origin: Callable[..., Server], tmp_path: Path
 ) -> None:
     class Example(web.RequestHandler):
         async def get(self) -> None:
             await asyncio.sleep(0.01)
             self.write("done elsewhere")
 
-    class Handler(web.RequestHandler):
-        def render(self, template_name: str, **kwargs: object) -> "asyncio.Future[None]":
-            return self.finish(f"{template_name}: {seen[-1]}")  # templates are tested elsewhere
-
+    (tmp_path / "template.html").write_text("<p>{{ request.method }} done</p>")
     seen: list[str] = []
     origin("example.com", web.Application([("/", Example)]))
     server = example(
         GEN,
-        RequestHandler=Handler,
+        RequestHandler=web.RequestHandler,
         gen=gen,
         AsyncHTTPClient=AsyncHTTPClient,
         do_something_with_response=lambda response: seen.append(response.body.decode()),
         application=lambda names: web.Application([("/", names["GenAsyncHandler"])]),
     )
-    assert server.get("/").text == "template.html: done elsewhere"
+    assert server.get("/").text == "<p>GET done</p>"
+    assert seen == ["done elsewhere"]

@@ -177,6 +177,7 @@ class Costly(RequestHandler):
         ('{{ _("x") }}', "x locale"),
         ("{{ locale.code }}", "en_US locale"),
         ("{% if request is None %}{{ current_user }}{% end %}", " user"),
+        ("{% try %}{{ request.locale }}{% except AttributeError %}none{% end %}", "none "),
         ("{% block a %}{{ current_user }}{% end %}", "bret user"),
         ("{% include part.html %}", "bret user"),
         ("{% apply (lambda text: current_user) %}x{% end %}", "bret user"),

@@ -1,6 +1,7 @@
 """One template, compiled."""
 
 import datetime
+import functools
 import warnings
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typhoon import escape
 from typhoon._core import template_output, xhtml_escape
 from typhoon.template.compiler import compile_file
 from typhoon.template.errors import NestingError, ParseError
+from typhoon.template.names import global_names
 from typhoon.template.nodes import File
 from typhoon.template.parser import parse
 from typhoon.template.source import CompiledSource, claim_filename, compile_code
@@ -152,6 +154,14 @@ class Template:
         output = finish()
         self._expected = len(output)
         return output
+
+    @functools.cached_property
+    def global_names(self) -> frozenset[str]:
+        """The names that rendering looks up in the namespace.
+
+        Others need not be there, unless the template's code looks for them itself, as by `eval`.
+        """
+        return global_names(self._function) | {"xhtml_escape"}
 
     def _compile(self) -> None:
         try:

@@ -262,11 +262,17 @@ def is_absolute(path: str) -> bool:
 
 def _calling_directory() -> str:
     """The folder of the file whose code calls into the framework, be it through a template."""
-    from typhoon.template import template_position
-
     frame = sys._getframe(2)
-    while frame.f_back and (
-        str(frame.f_globals.get("__name__")).startswith("typhoon.") or template_position(frame)
-    ):
+    while frame.f_back and _is_between(frame.f_globals):
         frame = frame.f_back
-    return os.path.dirname(frame.f_code.co_filename)
+    return _folder_of(frame.f_code.co_filename)
+
+
+@functools.lru_cache(maxsize=_MAX_LOADERS)
+def _folder_of(file: str) -> str:
+    return os.path.dirname(file)
+
+
+def _is_between(names: dict[str, Any]) -> bool:
+    """Whether code with these global names is the framework's, or that of a template."""
+    return MODULES in names or str(names.get("__name__")).startswith("typhoon.")
