@@ -25,7 +25,7 @@ def take_over(
     if is_plain and transport.get_write_buffer_size() == 0:
         own = socket.socket(fileno=os.dup(sock.fileno()))
         transport.set_protocol(asyncio.Protocol())
-        transport.abort()  # closes its descriptor, which leaves ours connected
+        transport.close()  # closes its descriptor, which leaves ours connected
     else:
         own, far = socket.socketpair()
         _Relay.start(transport, far)
