@@ -107,6 +107,31 @@ def test_multipart() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("parameter", "filename"),
+    [
+        (b"filename*=UTF-8''%E2%9C%93%20a.txt", "✓ a.txt"),
+        (b"filename*=iso-8859-1'en'%A3", "£"),
+        (b"filename*=UTF-8''a%2Fb", "a/b"),
+        # RFC 8187 §3.2.1: what cannot be decoded is left out.
+        (b"filename*=UTF-8''%", "plain"),
+        (b"filename*=UTF-8''%4g", "plain"),
+        (b"filename*=UTF-8''%ff", "plain"),
+        (b"filename*=UTF-8''", "plain"),
+        (b"filename*=UTF-16''a", "plain"),
+        # Control characters, which a header field cannot have.
+        (b"filename*=UTF-8''a%0d%0ab", "plain"),
+        (b"filename*=UTF-8''a%00.png", "plain"),
+        (b"filename*=UTF-8''%7f", "plain"),
+        (b"filename*=UTF-8''%C2%85", "plain"),
+    ],
+)
+def test_extended_file_names(parameter: bytes, filename: str) -> None:
+    for both in (b"filename=plain; " + parameter, parameter + b'; filename="plain"'):
+        body = multipart(DISPOSITION + b"; " + both + b"\r\n\r\n1")
+        assert parse(body) == [("a", filename, None, b"1")]
+
+
 @pytest.mark.parametrize("body", [b"--1234--", b"--1234--\r\n", b"--1234--\r\n--1234\r\n"])
 def test_multipart_without_parts(body: bytes) -> None:
     assert parse(body) == []

@@ -23,13 +23,21 @@ from typhoon.concurrent import run_on_executor
 from typhoon.curl_httpclient import CurlAsyncHTTPClient
 from typhoon.httpclient import AsyncHTTPClient, HTTPClientError
 from typhoon.httpserver import HTTPServer
+from typhoon.iostream import StreamClosedError
 from typhoon.locks import Condition, Event, Lock, Semaphore
 from typhoon.process import Subprocess
 from typhoon.queues import PriorityQueue, Queue
 from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.tcpclient import TCPClient
 from typhoon.testing import bind_unused_port
-from typhoon.web import Application, Finish, HTTPError, RequestHandler, stream_request_body
+from typhoon.web import (
+    Application,
+    Finish,
+    HTTPError,
+    RequestHandler,
+    ServerSentEvent,
+    stream_request_body,
+)
 from typhoon.wsgi import WSGIContainer
 
 Main = Callable[[], Coroutine[Any, Any, None]]
@@ -71,7 +79,7 @@ def no_cycles() -> Iterator[None]:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
-    assert garbage == []
+    assert garbage == [], "\n".join(garbage)
 
 
 async def settle() -> None:
@@ -178,6 +186,16 @@ class Flushing(RequestHandler):
             await self.flush()
 
 
+class Eventful(RequestHandler):
+    async def get(self) -> None:
+        await self.send_events(self.events(), keepalive=0.001)
+
+    async def events(self) -> AsyncIterator[Any]:
+        yield "x"
+        await asyncio.sleep(0.01)
+        yield ServerSentEvent({"a": 1}, id="1")
+
+
 @stream_request_body
 class Streamed(RequestHandler):
     def data_received(self, chunk: bytes) -> None:
@@ -197,6 +215,7 @@ HANDLERS = [
     RefusingGenerator,
     Failing,
     Flushing,
+    Eventful,
     Streamed,
 ]
 
@@ -255,6 +274,48 @@ def test_wsgi_makes_no_cycles(run: Callable[[Main], None], workers: int, path: s
                     await settle()
         if executor is not None:
             executor.shutdown()
+
+    run(main)
+
+
+class Endless(RequestHandler):
+    async def get(self) -> None:
+        await self.send_events(self.events())
+
+    async def events(self) -> AsyncIterator[str]:
+        yield "x"
+        await asyncio.Event().wait()
+
+
+class Echo(RequestHandler):
+    async def get(self) -> None:
+        self.set_status(101)
+        await self.flush()
+        stream = self.detach()
+        with contextlib.suppress(StreamClosedError):
+            await stream.write(await stream.read_until(b"\n"))
+            await stream.read_until(b"\n")
+        stream.close()
+
+
+@pytest.mark.parametrize(("handler", "last"), [(Endless, b"data: x\n"), (Echo, b"\r\n\r\nx\n")])
+def test_clients_that_go_leave_no_cycles(
+    run: Callable[[Main], None], handler: type[RequestHandler], last: bytes
+) -> None:
+    async def visit(port: int) -> None:
+        client = await TCPClient().connect("127.0.0.1", port)
+        await client.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nx\n")
+        await client.read_until(last)
+        client.close()
+
+    async def main() -> None:
+        async with serving(handler) as url:
+            port = int(url.split(":")[2].strip("/"))
+            await visit(port)
+            await settle()
+            with no_cycles():
+                await visit(port)
+                await settle()
 
     run(main)
 

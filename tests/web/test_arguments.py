@@ -206,3 +206,47 @@ def test_malformed_forms_are_400_when_they_are_read(serve, content_type, body, r
 
     server = serve(Application([("/", Handler)]))
     assert server.post("/", body, {"Content-Type": content_type}).status == 400
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=", b"x"),
+        ("multipart/form-data; boundary=b", PART),
+        ("multipart/form-data; boundary=b", PART * 101 + b"--b--"),
+        ("multipart/form-data; boundary=b", PART.replace(b"name", b"nome") * 50 + b"--b--"),
+        ("multipart/form-data; boundary=b", PART.replace(b"; ", b"; x=" + b"y" * 10240 + b"; ")),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"X: y\r\n" * 3000 + PART[5:] + b"--b--"),
+        ("application/x-www-form-urlencoded", b"&" * 1000),
+        ("application/x-www-form-urlencoded", b"a=1&" * 1000),
+    ],
+)
+def test_a_malformed_form_is_400_and_one_line_in_the_log(serve, caplog, content_type, body):
+    class Handler(RequestHandler):
+        def post(self) -> None:
+            self.get_argument("a")
+
+    client = serve(Application([("/", Handler)])).connect()
+    answer = client.post("/", body, {"Content-Type": content_type})
+    assert answer.status == 400
+    (record,) = (record for record in caplog.records if record.name != "typhoon.access")
+    assert record.levelname == "WARNING"
+    assert "400 POST /" in record.getMessage()
+    assert record.exc_info is None
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert client.post("/", PART + b"--b--", form).status == 200, "the connection goes on"
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_as_many_parts_as_are_allowed(serve, count):
+    class Handler(RequestHandler):
+        def post(self) -> None:
+            self.write({"count": len(self.get_arguments("a"))})
+
+    form = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = serve(Application([("/", Handler)])).post("/", PART * count + b"--b--", form)
+    assert json.loads(answer.body) == {"count": count}

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use crate::escape::url_unescape;
 
@@ -104,14 +104,28 @@ fn quoted_string(text: &str) -> Option<(Cow<'_, str>, &str)> {
 fn decode_extended(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_language, encoded) = rest.split_once('\'')?;
-    let bytes = url_unescape(encoded.as_bytes(), false);
-    if charset.eq_ignore_ascii_case("utf-8") {
-        String::from_utf8(bytes.into_owned()).ok()
-    } else if charset.eq_ignore_ascii_case("iso-8859-1") {
-        Some(bytes.iter().copied().map(char::from).collect())
-    } else {
-        None
+    if !is_percent_encoded(encoded.as_bytes()) {
+        return None;
     }
+    let bytes = url_unescape(encoded.as_bytes(), false);
+    let decoded = if charset.eq_ignore_ascii_case("utf-8") {
+        String::from_utf8(bytes.into_owned()).ok()?
+    } else if charset.eq_ignore_ascii_case("iso-8859-1") {
+        bytes.iter().copied().map(char::from).collect()
+    } else {
+        return None;
+    };
+    // What no header field could carry as it is shall not come in by an escape.
+    let usable = !decoded.is_empty() && !decoded.chars().any(char::is_control);
+    usable.then_some(decoded)
+}
+
+/// Whether two hexadecimal digits follow each `%` (RFC 8187 §3.2.1).
+fn is_percent_encoded(text: &[u8]) -> bool {
+    memchr_iter(b'%', text).all(|at| {
+        text.get(at + 1..at + 3)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }
 
 fn trim(text: &str) -> &str {
@@ -165,6 +179,13 @@ mod tests {
             ("filename*=utf-8''%E9; filename=a", "a"),
             ("filename*=koi8-r''%E9; filename=a", "a"),
             ("filename*=nonsense; filename=a", "a"),
+            ("filename*=utf-8''; filename=a", "a"),
+            ("filename*=utf-8''b%; filename=a", "a"),
+            ("filename*=utf-8''b%4; filename=a", "a"),
+            ("filename*=utf-8''%zz; filename=a", "a"),
+            ("filename*=utf-8''b%0Ac; filename=a", "a"),
+            ("filename*=utf-8''b%00; filename=a", "a"),
+            ("filename*=iso-8859-1''b%85; filename=a", "a"),
         ] {
             assert_eq!(file_name(written).as_deref(), Some(meant), "{written}");
         }

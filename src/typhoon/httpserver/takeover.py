@@ -26,6 +26,9 @@ def take_over(
         own = socket.socket(fileno=os.dup(sock.fileno()))
         transport.set_protocol(asyncio.Protocol())
         transport.abort()  # closes its descriptor, which leaves ours connected
+        if hasattr(transport, "_read_ready_cb"):
+            # asyncio's own transport refers to itself by this, for good.
+            transport._read_ready_cb = None
     else:
         own, far = socket.socketpair()
         _Relay.start(transport, far)
