@@ -5,6 +5,7 @@ import datetime
 import os
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from urllib.parse import unquote
 
 from typhoon import _core, httputil
 from typhoon._core import DONE
@@ -295,8 +296,8 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         if file.is_directory and self.default_filename is not None:
             url_path = self.request.path
             if not url_path.endswith("/"):
-                # Browsers take //host and /\host for another site.
-                if url_path[:2] in ("//", "/\\"):
+                # Browsers take //host and /\host for another site; a proxy may decode what it sees.
+                if unquote(url_path[:6])[:2] in ("//", "/\\"):
                     raise HTTPError(403, "cannot redirect path with two initial slashes")
                 self.redirect(url_path + "/", permanent=True)
                 return None

@@ -167,7 +167,13 @@ def test_links_out_tell_nothing_about_what_is_there(start: Start, links: Path) -
     assert server.get("/s/link-dir").status == server.get("/s/dangling").status == 403
 
 
-@pytest.mark.parametrize("target", ["//evil.example/../{root}/dir", "/\\evil.example/../dir"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("//evil.example/../{root}/dir", "/\\evil.example/../dir"),
+        *("/%2fevil.example/../{root}/dir", "/%5Cevil.example/../dir"),
+    ],
+)
 def test_no_redirect_to_another_host(serve: Any, root: Path, target: str) -> None:
     arguments = {"path": str(root), "default_filename": "index.html"}
     server = serve(Application([("/(.*)", StaticFileHandler, arguments)]))
