@@ -101,7 +101,7 @@ def is_another(handler: "RequestHandler", modified: datetime.datetime | None) ->
     """
     headers = handler.request.headers
     wanted = headers.get("If-Match")
-    if wanted is not None:
+    if wanted:
         etag = handler._headers.get("Etag", "")
         # The strong comparison (§8.8.3.2): a weak tag matches nothing.
         matches = etag.startswith('"') and etag in _TAG.findall(wanted)
