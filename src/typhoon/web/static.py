@@ -164,6 +164,7 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         self._etag = (served.etag,)
         self._headers.update(served.headers)
         self.write(served.body)
+        self._flush_through_transforms()
         return True
 
     def _keep(self, file: OpenFile) -> None:
@@ -241,7 +242,14 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         body = representation.answer(self, content, size, include_body)
         if body is None and include_body and self._file is not None and size <= WHOLE_SIZE:
             self._keep(self._file)
+        if body is None and self._status_code == 200:
+            self._flush_through_transforms()
         return body
+
+    def _flush_through_transforms(self) -> None:
+        # Files of any length look like streams to them, and are compressed alike.
+        if self._transforms:
+            self.flush()
 
     def compute_etag(self) -> str | None:
         """The entity tag: the version of the content, or the file's time and size if it is huge."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import ssl
@@ -84,6 +85,27 @@ def test_a_large_file_through_a_transform(serve: Any, root: Path) -> None:
         [("/s/(.*)", StaticFileHandler, {"path": str(root)})], transforms=[Upper]
     )
     assert serve(application).get("/s/data").body == b"A" * (WHOLE_SIZE * 3)
+
+
+@pytest.mark.parametrize("settled", [2.0, -1e9])
+def test_small_files_are_compressed_too(
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, settled: float
+) -> None:
+    monkeypatch.setattr("typhoon.web.static.SETTLED", settled)
+    monkeypatch.setattr("typhoon.web.siblings.SETTLED", settled)
+    rule = ("/s/(.*)", StaticFileHandler, {"path": str(root)})
+    with serve(Application([rule], compress_response=True)).connect() as client:
+        for _ in range(2):
+            headers = {"Accept-Encoding": "gzip"}
+            response = client.get("/s/robots.txt", headers)
+            assert gzip.decompress(response.body) == TEXT
+            assert response.header("Content-Encoding") == "gzip"
+            assert response.header("Etag") == "W/" + ETAG
+            head = client.request("HEAD", "/s/robots.txt", headers)
+            assert head.header("Content-Encoding") == "gzip"
+            plain = client.get("/s/robots.txt")
+            assert (plain.body, plain.header("Etag")) == (TEXT, ETAG)
+            assert plain.header("Vary") == "Accept-Encoding"
 
 
 def test_a_client_that_goes_away_during_a_large_file(start: Start, root: Path) -> None:
