@@ -126,7 +126,7 @@ async def _send(handler: "RequestHandler", file: OpenFile) -> None:
     size = file.stat.st_size
     # Conditions and ranges are about what a GET would give (RFC 9110 §13.2.1, §14.2).
     if method not in ("GET", "HEAD") or handler.get_status() != 200:
-        body = representation.whole(handler, file, size)
+        body = representation.whole(handler, file, size, include_body=method != "HEAD")
     else:
         modified = datetime.datetime.fromtimestamp(int(file.stat.st_mtime), datetime.UTC)
         handler.set_header("Accept-Ranges", "bytes")

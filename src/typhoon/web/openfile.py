@@ -31,6 +31,9 @@ for _name in ("O_CLOEXEC", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_NOINHERIT"):
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 """What `OSError` says when there is no such file."""
 
+Directories = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One directory, or several of them."""
+
 Stamp = tuple[int, int, int, int]
 """What changes when a file does: device, inode, time of modification (ns) and size."""
 
@@ -193,9 +196,7 @@ def is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(os.path.join(directory, ""))
 
 
-def as_directories(
-    allowed: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None, root: str
-) -> list[str]:
+def as_directories(allowed: Directories | None, root: str) -> list[str]:
     """The directories that files may really be in: those allowed, or else the root."""
     if allowed is None:
         return [absolute(root)]

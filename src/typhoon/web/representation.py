@@ -101,7 +101,7 @@ def is_another(handler: "RequestHandler", modified: datetime.datetime | None) ->
     """
     headers = handler.request.headers
     wanted = headers.get("If-Match")
-    if wanted is not None:
+    if wanted:
         etag = handler._headers.get("Etag", "")
         # The strong comparison (§8.8.3.2): a weak tag matches nothing.
         matches = etag.startswith('"') and etag in _TAG.findall(wanted)
@@ -133,10 +133,7 @@ def answer(
     field = handler.request.headers.get("Range")
     parts = ranges.select(field, size) if field and _if_range(handler) else None
     if parts is None:
-        if include_body:
-            return whole(handler, content, size)
-        handler.set_header("Content-Length", size)
-        return None
+        return whole(handler, content, size, include_body)
     if not parts:
         handler.set_status(416)
         handler.clear_header("Content-Encoding")
@@ -156,10 +153,12 @@ def answer(
     return _send(handler, content, [(start, end)]) if include_body else None
 
 
-def whole(handler: "RequestHandler", content: Content, size: int) -> Awaitable[None] | None:
+def whole(
+    handler: "RequestHandler", content: Content, size: int, include_body: bool
+) -> Awaitable[None] | None:
     """Answer with all of the content; see `answer`."""
     handler.set_header("Content-Length", size)
-    return _send(handler, content, [(0, size)])
+    return _send(handler, content, [(0, size)]) if include_body else None
 
 
 def _if_range(handler: "RequestHandler") -> bool:

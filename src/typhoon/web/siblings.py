@@ -23,15 +23,17 @@ def clear() -> None:
     _known.clear()
 
 
-def directory_stamp(path: str) -> Stamp | None:
-    """The stamp of the directory that a path is in; None if it is too new to tell changes."""
+def stamp_of(result: os.stat_result) -> Stamp:
+    return result.st_dev, result.st_ino, result.st_mtime_ns
+
+
+def settled_stamp(directory: str) -> Stamp | None:
+    """The stamp of a directory; None if that is too new to change with the directory."""
     try:
-        result = os.stat(os.path.dirname(path))
+        result = os.stat(directory)
     except OSError:
         return None
-    if time.time() - result.st_mtime < SETTLED:
-        return None
-    return result.st_dev, result.st_ino, result.st_mtime_ns
+    return None if time.time() - result.st_mtime < SETTLED else stamp_of(result)
 
 
 def codings_beside(path: str, stamp: Stamp | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from typhoon.httputil import HTTPHeaders
-from typhoon.web.siblings import Stamp
+from typhoon.web.siblings import Stamp, stamp_of
 
 MAX_FILES = 1024
 MAX_BYTES = 16 * 1024 * 1024
@@ -54,10 +54,19 @@ class SmallFile:
     handler_version: int
     siblings: tuple[str, ...] | None
     """The codings in which there are files beside it; None if nobody has looked."""
+    directory: str
+    """The one that the file is in."""
     stamp: Stamp | None
     """That of the directory when somebody looked; None if it cannot tell of changes."""
     variants: dict[str | None, Variant] = field(default_factory=dict, compare=False)
     """What was served, by its coding."""
+
+    def has_same_siblings(self) -> bool:
+        """Whether there are certainly the same files beside it."""
+        try:
+            return stamp_of(os.stat(self.directory)) == self.stamp
+        except OSError:
+            return False
 
     def variant(self, coding: str | None) -> Variant | None:
         """What was served with this coding, if that has not changed."""

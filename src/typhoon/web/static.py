@@ -4,7 +4,8 @@ import asyncio
 import datetime
 import os
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable
+from urllib.parse import unquote
 
 from typhoon import _core, httputil
 from typhoon._core import DONE
@@ -15,14 +16,14 @@ from typhoon.web.negotiation import add_vary, best_encoding
 from typhoon.web.openfile import (
     SETTLED,
     WHOLE_SIZE,
+    Directories,
     OpenFile,
     absolute,
     as_directories,
 )
 from typhoon.web.smallfiles import SmallFile, Variant, directories_between, state_of
-from typhoon.web.staticfiles import StaticFiles, small_files
+from typhoon.web.staticfiles import ClassContent, StaticFiles, small_files
 
-_CONDITIONS = ("Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since")
 _FILE_HEADERS = (
     *("Accept-Ranges", "Etag", "Last-Modified", "Content-Type", "Content-Encoding", "Vary"),
 )
@@ -71,9 +72,7 @@ class StaticFileHandler(StaticFiles, RequestHandler):
     absolute_path: str
     modified: datetime.datetime | None
     default_filename: str | None = None
-    allowed_symlink_directory: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = (
-        None
-    )
+    allowed_symlink_directory: Directories | None = None
 
     _file: OpenFile | None = None
     _original: OpenFile | None = None
@@ -88,10 +87,7 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         self,
         path: str,
         default_filename: str | None = None,
-        allowed_symlink_directory: str
-        | os.PathLike[str]
-        | Sequence[str | os.PathLike[str]]
-        | None = None,
+        allowed_symlink_directory: Directories | None = None,
     ) -> None:
         self.root = path
         self.default_filename = default_filename
@@ -136,32 +132,39 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         if (
             type(self) is not StaticFileHandler
             or request.query
-            or self.default_filename is not None
             or self.allowed_symlink_directory is not None
         ):
             return False
         file = small_files.get((self.root, path), _core.class_version(type(self)))
-        if file is None or any(request._header(name) for name in _CONDITIONS):
+        if file is None:
+            return False
+        header = request._header
+        if (
+            header("If-None-Match")
+            or header("If-Modified-Since")
+            or header("Range")
+            or header("If-Match")
+            or header("If-Unmodified-Since")
+        ):
             return False
         coding = None
-        accepted = request._header("Accept-Encoding")
+        accepted = header("Accept-Encoding")
         if accepted or file.siblings:
-            if self._wants_siblings():
-                if (
-                    file.siblings is None
-                    or file.stamp is None
-                    or siblings.directory_stamp(file.path) != file.stamp
-                ):
-                    return False
-                coding = best_encoding(accepted, file.siblings)
-            elif file.siblings:
+            # Where there are no siblings, it does not matter whether they are wanted.
+            looked = file.siblings is not None
+            if file.siblings != () and self._wants_siblings() != looked:
                 return False
+            if looked and not file.has_same_siblings():
+                return False
+            if file.siblings:
+                coding = best_encoding(accepted, file.siblings)
         served = file.variant(coding)
         if served is None:
             return False
         self._etag = (served.etag,)
         self._headers.update(served.headers)
         self.write(served.body)
+        self._flush_through_transforms()
         return True
 
     def _keep(self, file: OpenFile) -> None:
@@ -173,7 +176,8 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             and self._status_code == 200
             and len(self._write_buffer) == 1
             and not self.request.query
-            and self.default_filename is None
+            # A default file is not kept: other routes may have another one.
+            and original.path == self.get_absolute_path(self.root, self.path)
             and self.allowed_symlink_directory is None
             and time.time() - changed > SETTLED
         ):
@@ -186,6 +190,7 @@ class StaticFileHandler(StaticFiles, RequestHandler):
                 state_of(original.stat),
                 _core.class_version(type(self)),
                 self._siblings,
+                os.path.dirname(original.path),
                 self._stamp,
             )
             body = self._write_buffer[0]
@@ -233,11 +238,18 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             self.set_status(304)
             return None
         size = self.get_content_size()
-        content = self._file or _OverriddenContent(type(self), self.absolute_path, size)
+        content = self._file or ClassContent(type(self), self.absolute_path, size)
         body = representation.answer(self, content, size, include_body)
         if body is None and include_body and self._file is not None and size <= WHOLE_SIZE:
             self._keep(self._file)
+        if body is None and self._status_code == 200:
+            self._flush_through_transforms()
         return body
+
+    def _flush_through_transforms(self) -> None:
+        # Files of any length look like streams to them, and are compressed alike.
+        if self._transforms:
+            self.flush()
 
     def compute_etag(self) -> str | None:
         """The entity tag: the version of the content, or the file's time and size if it is huge."""
@@ -295,8 +307,8 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         if file.is_directory and self.default_filename is not None:
             url_path = self.request.path
             if not url_path.endswith("/"):
-                # Browsers take //host and /\host for another site.
-                if url_path[:2] in ("//", "/\\"):
+                # Browsers take //host and /\host for another site; a proxy may decode what it sees.
+                if unquote(url_path[:6])[:2] in ("//", "/\\"):
                     raise HTTPError(403, "cannot redirect path with two initial slashes")
                 self.redirect(url_path + "/", permanent=True)
                 return None
@@ -321,7 +333,7 @@ class StaticFileHandler(StaticFiles, RequestHandler):
 
     def _choose_sibling(self, file: OpenFile) -> None:
         """Take the precompressed file in place of this one, if the client likes that better."""
-        self._stamp = siblings.directory_stamp(file.path)
+        self._stamp = siblings.settled_stamp(os.path.dirname(file.path))
         self._siblings = siblings.codings_beside(file.path, self._stamp)
         if not self._siblings:
             return
@@ -390,20 +402,6 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             if file is not None:
                 file.close()
         self._file = self._original = None
-
-
-class _OverriddenContent:
-    """What the `get_content` of a subclass gives."""
-
-    def __init__(self, handler_class: type[StaticFiles], path: str, size: int) -> None:
-        self.handler_class = handler_class
-        self.path = path
-        self.size = size
-
-    def get(self, start: int, count: int) -> bytes | Iterable[bytes]:
-        if count == self.size:
-            return self.handler_class.get_content(self.path)
-        return self.handler_class.get_content(self.path, start, start + count)
 
 
 _default_cache_time = StaticFileHandler.get_cache_time

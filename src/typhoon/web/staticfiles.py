@@ -193,6 +193,20 @@ class StaticFiles:
         return _hashing.start(key, lambda: cls._get_cached_version(file.path, file))
 
 
+class ClassContent:
+    """What the `get_content` of a class gives, where that is not the content of an open file."""
+
+    def __init__(self, handler_class: type[StaticFiles], path: str, size: int) -> None:
+        self.handler_class = handler_class
+        self.path = path
+        self.size = size
+
+    def get(self, start: int, count: int) -> bytes | Iterable[bytes]:
+        if count == self.size:
+            return self.handler_class.get_content(self.path)
+        return self.handler_class.get_content(self.path, start, start + count)
+
+
 def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()

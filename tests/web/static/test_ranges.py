@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from static_files import DATE, ETAG, MODIFIED, TEXT, Start
-from support import Response
+from support import Response, StreamServer
 from typhoon.web import Application, StaticFileHandler
 from typhoon.web.openfile import WHOLE_SIZE
 from typhoon.web.ranges import MAX_RANGES
@@ -270,6 +270,15 @@ def test_several_ranges_through_a_transform(serve: Any, root: Path, data: bytes)
     headers = {"Range": "bytes=0-99999,200000-299999", "Accept-Encoding": "gzip"}
     parts = parts_of(server.get("/s/data", headers))
     assert [len(content) for *_, content in parts] == [100_000, 100_000]
+
+
+def test_several_ranges_over_streams(serve: Any, root: Path, data: bytes) -> None:
+    rule = ("/s/(.*)", StaticFileHandler, {"path": str(root)})
+    with serve(Application([rule]), server_class=StreamServer).connect() as client:
+        field = "bytes=200000-299999,0-99999"
+        parts = parts_of(client.get("/s/data", {"Range": field}))
+        assert [content for *_, content in parts] == [data[200_000:300_000], data[:100_000]]
+        assert client.get("/s/data").body == data
 
 
 def test_a_client_that_goes_away_between_ranges(start: Start, root: Path) -> None:

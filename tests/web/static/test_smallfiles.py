@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from static_files import DATE, ETAG, MODIFIED, TEXT, Start
 from support import Server
-from typhoon.web import StaticFileHandler
+from typhoon.web import Application, StaticFileHandler
 from typhoon.web.staticfiles import small_files
 
 FOR_GOOD = "max-age=315360000"
@@ -47,6 +49,8 @@ def test_a_kept_file_is_served_as_before(kept: Server) -> None:
         ("GET", {"Range": "bytes=1-4"}, 206),
         ("GET", {"Range": "bytes=1-4", "If-Range": '"other"'}, 200),
         ("GET", {"Range": "bytes=99-"}, 416),
+        ("GET", {"If-Match": '"other"'}, 412),
+        ("GET", {"If-Unmodified-Since": formatdate(1, usegmt=True)}, 412),
     ],
 )
 def test_conditions_on_a_kept_file(
@@ -98,3 +102,21 @@ def test_a_kept_file_and_a_handler_that_changes(
 
     monkeypatch.setattr(StaticFileHandler, "set_extra_headers", set_extra_headers)
     assert kept.get("/s/robots.txt").header("X-Extra") == "yes"
+
+
+def test_routes_with_another_default_file(
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typhoon.web.static.SETTLED", -1e9)
+    (root / "dir" / "other.html").write_text("other")
+    rules = [
+        (f"/{name}/(.*)", StaticFileHandler, {"path": str(root), "default_filename": name})
+        for name in ("index.html", "other.html")
+    ]
+    server = serve(Application([*rules, ("/none/(.*)", StaticFileHandler, {"path": str(root)})]))
+    for _ in range(2):
+        assert server.get("/index.html/dir/").text == "index"
+        assert server.get("/other.html/dir/").text == "other"
+        assert server.get("/none/dir/").status == 403
+        assert server.get("/other.html/robots.txt").body == TEXT
+    assert len(small_files._files) == 1

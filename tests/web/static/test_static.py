@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import ssl
@@ -86,6 +87,27 @@ def test_a_large_file_through_a_transform(serve: Any, root: Path) -> None:
     assert serve(application).get("/s/data").body == b"A" * (WHOLE_SIZE * 3)
 
 
+@pytest.mark.parametrize("settled", [2.0, -1e9])
+def test_small_files_are_compressed_too(
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, settled: float
+) -> None:
+    monkeypatch.setattr("typhoon.web.static.SETTLED", settled)
+    monkeypatch.setattr("typhoon.web.siblings.SETTLED", settled)
+    rule = ("/s/(.*)", StaticFileHandler, {"path": str(root)})
+    with serve(Application([rule], compress_response=True)).connect() as client:
+        for _ in range(2):
+            headers = {"Accept-Encoding": "gzip"}
+            response = client.get("/s/robots.txt", headers)
+            assert gzip.decompress(response.body) == TEXT
+            assert response.header("Content-Encoding") == "gzip"
+            assert response.header("Etag") == "W/" + ETAG
+            head = client.request("HEAD", "/s/robots.txt", headers)
+            assert head.header("Content-Encoding") == "gzip"
+            plain = client.get("/s/robots.txt")
+            assert (plain.body, plain.header("Etag")) == (TEXT, ETAG)
+            assert plain.header("Vary") == "Accept-Encoding"
+
+
 def test_a_client_that_goes_away_during_a_large_file(start: Start, root: Path) -> None:
     (root / "data").write_bytes(bytes(30 * HASH_SIZE))
     server = start()
@@ -167,7 +189,13 @@ def test_links_out_tell_nothing_about_what_is_there(start: Start, links: Path) -
     assert server.get("/s/link-dir").status == server.get("/s/dangling").status == 403
 
 
-@pytest.mark.parametrize("target", ["//evil.example/../{root}/dir", "/\\evil.example/../dir"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("//evil.example/../{root}/dir", "/\\evil.example/../dir"),
+        *("/%2fevil.example/../{root}/dir", "/%5Cevil.example/../dir"),
+    ],
+)
 def test_no_redirect_to_another_host(serve: Any, root: Path, target: str) -> None:
     arguments = {"path": str(root), "default_filename": "index.html"}
     server = serve(Application([("/(.*)", StaticFileHandler, arguments)]))
