@@ -17,11 +17,13 @@ class TemplatePosition(NamedTuple):
     :ivar name: the template's name, as its loader knows it.
     :ivar lineno: the line, from 1.
     :ivar source: the text of that line.
+    :ivar text: the text of the whole template.
     """
 
     name: str
     lineno: int
     source: str
+    text: str
 
 
 class CompiledSource:
@@ -51,7 +53,7 @@ class CompiledSource:
         if not index:
             return None
         _, file, line = self._positions[index - 1]
-        return TemplatePosition(file.name, line, _line_of(file.text, line))
+        return TemplatePosition(file.name, line, _line_of(file.text, line), file.text)
 
 
 def template_position(where: FrameType | TracebackType) -> TemplatePosition | None:

@@ -158,8 +158,12 @@ class Template:
             self.compiled = compile(self.code, source.filename, "exec", dont_inherit=True)
         except SyntaxError as error:
             position = source.position(error.lineno or 1)
-            name, lineno, text = position or (self.name, 0, "")
-            raise ParseError(f"{error.msg}: {text.strip()}", name, lineno) from error
+            if position is None:
+                raise ParseError(f"{error.msg}: ", self.name) from error
+            message = f"{error.msg}: {position.source.strip()}"
+            invalid = ParseError(message, position.name, position.lineno)
+            invalid.text = position.text
+            raise invalid from error
         self._function = next(
             constant for constant in self.compiled.co_consts if isinstance(constant, CodeType)
         )
