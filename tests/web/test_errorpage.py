@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from typhoon.httputil import HTTPHeaders
+from typhoon.template import DictLoader
 from typhoon.web import Application, HTTPError, RequestHandler
 from typhoon.web.errorpage.values import HIDDEN, LENGTH, describe
 
@@ -214,6 +215,74 @@ def test_errors_of_syntax_show_their_place(show, tmp_path):
     page = show(lambda: compile(file.read_text(), str(file), "exec"))
     assert any("def f(:" in line for line in page.current)
     assert "first = 1" in page.text
+
+
+# ---- Templates
+
+
+TEMPLATES = {
+    "base.html": "<html>\n{% block body %}{% end %}\n</html>",
+    "order.html": """{% extends "base.html" %}
+{% block body %}
+{% for row in rows %}
+{% set label = "label of " + row %}
+<li class="row">{{ label }} {{ row.price }}</li>
+{% end %}
+{% include "foot.html" %}
+{% end %}""",
+    "foot.html": "first line\n<footer>{{ 1 / zero }}</footer>",
+    "open.html": "one\n{% for row in rows %}\nthree",
+    "wrong.html": "one\ntwo {{ 1 + * 2 }}\nthree",
+}
+
+
+@pytest.fixture
+def show_template(serve):
+    """`show_template(name, **names)` is the page about rendering that template."""
+
+    def page(template: str, **names: Any) -> Page:
+        class Renders(Handler):
+            def get(self) -> None:
+                self.render(template, **names)
+
+        settings = {"template_loader": DictLoader(TEMPLATES), "serve_traceback": True}
+        app = Application([("/", Renders, {"action": None})], **settings)
+        answer = serve(app).get("/", HTML)
+        assert answer.status == 500
+        return Page(answer.text)
+
+    return page
+
+
+def test_the_line_of_a_template(show_template):
+    page = show_template("order.html", rows=["first row"], unused=1)
+    assert '<li class="row">{{ label }} {{ row.price }}</li>' in page.current[0]
+    assert '{% set label = "label of " + row %}' in page.text
+    assert "order.html:5" in page.text
+    assert "'label of first row'" in page.text
+    assert "['first row']" in page.text
+    assert "_tt_" not in page.text.partition("Plain text")[2].partition("Traceback")[0]
+
+
+def test_the_line_of_a_template_that_is_included(show_template):
+    page = show_template("order.html", rows=[], zero=0)
+    assert "<footer>{{ 1 / zero }}</footer>" in page.current[0]
+    assert "foot.html:2" in page.text
+    assert "division by zero" in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "current"),
+    [("open.html", 2, "{% for row in rows %}"), ("wrong.html", 2, "two {{ 1 + * 2 }}")],
+)
+def test_a_template_that_cannot_be_parsed(show_template, name, line, current):
+    page = show_template(name)
+    assert "ParseError" in page.text
+    assert current in page.current[0]
+    assert f"{name}:{line}" in page.text
+
+
+# ---- The request
 
 
 def test_the_request_is_shown(serve):

@@ -135,6 +135,13 @@ def test_what_is_logged(serve, caplog, error, logger, level, message):
     assert bool(record.exc_info) == (level == logging.ERROR)
 
 
+def test_a_cancellation_that_nobody_asked_for_is_an_error(serve, caplog):
+    """As it comes out of a future that somebody else has cancelled."""
+    client = serve_action(serve, throw(asyncio.CancelledError)).connect()
+    assert [client.get("/async").status for _ in range(2)] == [500, 500]
+    assert "Uncaught exception GET" in caplog.text
+
+
 def test_the_text_of_errors():
     assert str(HTTPError(404)) == "HTTP 404: Not Found"
     assert str(HTTPError(404, "%s is gone", "x")) == "HTTP 404: Not Found (x is gone)"

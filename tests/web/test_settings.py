@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -11,8 +12,15 @@ from typing import Any
 
 import pytest
 
-from support import TIMEOUT
-from typhoon.web import Application, ErrorHandler, RequestHandler, StaticFileHandler
+from support import TIMEOUT, Response
+from typhoon.template import DictLoader
+from typhoon.web import (
+    Application,
+    ErrorHandler,
+    RequestHandler,
+    StaticFileHandler,
+    authenticated,
+)
 
 HTML = {"Accept": "text/html"}
 
@@ -163,6 +171,118 @@ def test_static_hash_cache(serve, tmp_path, cached):
     client = serve(Application([("/", Address)], static_hash_cache=cached, **settings)).connect()
     assert client.get("/").text == client.get("/").text
     assert hashed == (1 if cached else 2)
+
+
+# ---- Signing in and security
+
+
+class Account(RequestHandler):
+    def get_current_user(self) -> str | None:
+        name = self.get_signed_cookie("user")
+        return name.decode() if name else None
+
+    @authenticated
+    def get(self) -> None:
+        self.write(f"hello {self.current_user}")
+
+    def post(self) -> None:
+        self.set_signed_cookie("user", "ada")
+
+
+def cookies_of(answer: Response) -> str:
+    return "; ".join(value.partition(";")[0] for value in answer.header_list("Set-Cookie"))
+
+
+@pytest.mark.parametrize("secret", ["one secret", b"bytes", {1: "old", 2: "new"}])
+def test_cookie_secret_and_login_url(serve, secret):
+    settings = {"key_version": 2} if isinstance(secret, dict) else {}
+    app = Application([("/", Account)], cookie_secret=secret, login_url="/sign-in", **settings)
+    client = serve(app).connect()
+    answer = client.get("/")
+    assert (answer.status, answer.header("Location")) == (302, "/sign-in?next=%2F")
+    cookies = cookies_of(client.post("/", b""))
+    assert client.get("/", {"Cookie": cookies}).text == "hello ada"
+    assert client.get("/", {"Cookie": cookies[:-1] + "?"}).status == 302
+    other = serve(Application([("/", Account)], cookie_secret="other", login_url="/"))
+    assert other.get("/", {"Cookie": cookies}).status == 302
+
+
+def test_xsrf_cookies(serve):
+    class Form(RequestHandler):
+        def get(self) -> None:
+            self.write(self.xsrf_token)
+
+        def post(self) -> None:
+            self.write("done")
+
+    for_all = serve(Application([("/", Form)])).connect()
+    assert for_all.post("/", b"").text == "done"
+    checked = serve(Application([("/", Form)], xsrf_cookies=True)).connect()
+    assert checked.post("/", b"").status == 403
+    answer = checked.get("/")
+    headers = {"Cookie": cookies_of(answer), "X-XSRFToken": answer.text}
+    assert checked.post("/", b"", headers).text == "done"
+    headers["X-XSRFToken"] = checked.get("/").text
+    assert checked.post("/", b"", headers).status == 403
+
+
+# ---- Responses
+
+
+@pytest.mark.filterwarnings("ignore:the setting gzip is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("name", ["gzip", "compress_response"])
+@pytest.mark.parametrize("value", [True, False])
+def test_gzip(serve, name, value):
+    class Long(RequestHandler):
+        def get(self) -> None:
+            self.write("long " * 1000)
+
+    answer = serve(Application([("/", Long)], **{name: value})).get(
+        "/", {"Accept-Encoding": "gzip"}
+    )
+    body = gzip.decompress(answer.body) if value else answer.body
+    assert body == b"long " * 1000
+    assert answer.header("Content-Encoding") == ("gzip" if value else None)
+
+
+# ---- Templates
+
+
+class Shows(RequestHandler):
+    def get(self) -> None:
+        self.render("page.html", value="<b>")
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "&lt;b&gt;"),
+        ({"autoescape": "xhtml_escape"}, "&lt;b&gt;"),
+        ({"autoescape": None}, "<b>"),
+        ({"autoescape": "url_escape"}, "%3Cb%3E"),
+    ],
+)
+def test_template_path_and_autoescape(serve, tmp_path, as_path, settings, text):
+    (tmp_path / "page.html").write_text("{{ value }}")
+    app = Application([("/", Shows)], template_path=as_path(tmp_path), **settings)
+    assert serve(app).get("/").text == text
+
+
+@pytest.mark.parametrize("settings", [{}, {"compiled_template_cache": False}])
+def test_compiled_template_cache(serve, tmp_path, settings):
+    page = tmp_path / "page.html"
+    page.write_text("before")
+    client = serve(Application([("/", Shows)], template_path=str(tmp_path), **settings)).connect()
+    assert client.get("/").text == "before"
+    page.write_text("after")
+    assert client.get("/").text == ("after" if settings else "before")
+
+
+def test_template_loader(serve):
+    loader = DictLoader({"page.html": "from the loader: {{ value }}"})
+    app = Application([("/", Shows)], template_loader=loader, template_path="none")
+    assert serve(app).get("/").text == "from the loader: &lt;b&gt;"
 
 
 # ---- What cannot be right is said at start.

@@ -12,6 +12,8 @@ class ParseError(Exception):
     message: str
     filename: str | None
     lineno: int
+    text: str | None = None
+    """The text of the template, for those who show the line; None if it is not known."""
 
     def __init__(self, message: str, filename: str | None = None, lineno: int = 0) -> None:
         super().__init__(message, filename, lineno)

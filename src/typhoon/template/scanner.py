@@ -123,7 +123,9 @@ class Scanner:
 
     def error(self, message: str, lineno: int | None = None) -> ParseError:
         """An error at a line, or at the tag that was read last."""
-        return ParseError(message, self.name, self.lineno if lineno is None else lineno)
+        error = ParseError(message, self.name, self.lineno if lineno is None else lineno)
+        error.text = self.text
+        return error
 
     def _line_at(self, position: int) -> int:
         """The line of a position, not before the last one that was asked for."""

@@ -23,11 +23,13 @@ class TemplatePosition(NamedTuple):
     :ivar name: the template's name, as its loader knows it.
     :ivar lineno: the line, from 1.
     :ivar source: the text of that line.
+    :ivar text: the text of the whole template.
     """
 
     name: str
     lineno: int
     source: str
+    text: str
 
 
 class CompiledSource:
@@ -57,7 +59,7 @@ class CompiledSource:
         if not index:
             return None
         _, file, line = self._positions[index - 1]
-        return TemplatePosition(file.name, line, _line_of(file.text, line))
+        return TemplatePosition(file.name, line, _line_of(file.text, line), file.text)
 
 
 def compile_code(source: CompiledSource, name: str) -> CodeType:
@@ -101,7 +103,9 @@ def _parse_error(source: CompiledSource, name: str, message: str, lineno: int) -
         return ParseError(message, name)
     line = position.source.strip()
     shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "..."
-    return ParseError(f"{message} in {shown!r}", position.name, position.lineno)
+    error = ParseError(f"{message} in {shown!r}", position.name, position.lineno)
+    error.text = position.text
+    return error
 
 
 def template_position(where: FrameType | TracebackType) -> TemplatePosition | None:

@@ -339,7 +339,9 @@ class RequestHandler(
                 await result
             if self._auto_finish and not self._finished:
                 self.finish()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled(error):
+                raise
             self._handle_request_exception(error)
         finally:
             # A future keeps its error, whose traceback refers to this frame.
@@ -352,7 +354,9 @@ class RequestHandler(
             await result
             if self._auto_finish and not self._finished:
                 self.finish()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if _is_cancelled(error):
+                raise
             self._handle_request_exception(error)
         finally:
             del result  # see above
@@ -377,6 +381,14 @@ class RequestHandler(
 
 
 _core.set_handler_class(RequestHandler)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether somebody cancels the task, rather than the handler raising an error."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

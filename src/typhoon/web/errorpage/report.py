@@ -4,11 +4,13 @@ import itertools
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType, TracebackType
 
+from typhoon.template.errors import ParseError
+from typhoon.template.source import template_position
 from typhoon.web.errorpage.source import Line, marked_lines, source_lines
 from typhoon.web.errorpage.values import describe, is_secret, shortened, visible
 
@@ -122,6 +124,15 @@ class _Reporter:
         frame = step.tb_frame
         code = frame.f_code
         path = code.co_filename
+        if (position := template_position(step)) is not None:
+            report = Frame("template", position.name, position.lineno, False)
+            lines = position.text.splitlines()
+            report.lines = marked_lines(
+                lines, 1, len(lines), position.lineno, None, is_python=False
+            )
+            self._room -= sum(len(line.text) for line in report.lines)
+            self._add_values(report, _template_variables(frame))
+            return report
         report = Frame(code.co_qualname, path, step.tb_lineno, _is_library(path))
         if self._room > 0:
             lines = source_lines(path, frame.f_globals)
@@ -129,16 +140,12 @@ class _Reporter:
             columns = _columns(code, step.tb_lasti)
             report.lines = marked_lines(lines, first, last, step.tb_lineno, columns)
             self._room -= sum(len(line.text) for line in report.lines)
-        self._add_values(report, frame)
+        self._add_values(report, _variables(frame))
         return report
 
-    def _add_values(self, report: Frame, frame: FrameType) -> None:
-        is_module = frame.f_code.co_name == "<module>"
-        # A copy: the frame may belong to a generator or a thread that goes on.
-        for name, value in dict(frame.f_locals).items():
-            if not name.isidentifier() or name.startswith("__"):
-                continue
-            if is_module and isinstance(value, ModuleType | FunctionType | type):
+    def _add_values(self, report: Frame, names: Iterable[tuple[str, object]]) -> None:
+        for name, value in names:
+            if not name.isidentifier() or name.startswith(("__", "_tt_")):
                 continue
             if len(report.values) >= LOCALS or self._room <= 0:
                 report.omitted_values += 1
@@ -148,20 +155,44 @@ class _Reporter:
             report.values.append((name, text))
 
     def _place(self, error: BaseException) -> Frame | None:
-        """Where the text that could not be parsed is wrong: Python, a template."""
-        path, line = getattr(error, "filename", None), getattr(error, "lineno", None)
-        if not isinstance(path, str) or not isinstance(line, int) or isinstance(error, OSError):
-            return None
+        """Where the text that could not be parsed is wrong: Python, or a template."""
         columns = None
-        if isinstance(error, SyntaxError) and error.offset and error.offset > 0:
-            end = error.end_offset if error.end_lineno == line and error.end_offset else 0
-            columns = (line, line, error.offset - 1, max(end - 1, error.offset))
-        lines = source_lines(path, {})
-        if not lines and isinstance(getattr(error, "text", None), str):
-            lines = [""] * (line - 1) + [str(error.text)]  # type: ignore[attr-defined]
-        return Frame(
-            "while parsing", path, line, False, marked_lines(lines, 1, len(lines), line, columns)
-        )
+        if isinstance(error, ParseError):
+            path, number, lines = error.filename, error.lineno, (error.text or "").splitlines()
+        elif isinstance(error, SyntaxError) and error.lineno and error.filename:
+            path, number, lines = error.filename, error.lineno, source_lines(error.filename, {})
+            if not lines and error.text:
+                lines = [""] * (number - 1) + [error.text]
+            start = max(error.offset or 0, 1) - 1
+            end = error.end_offset if error.end_lineno == number else None
+            columns = (number, number, start, max((end or 0) - 1, start + 1))
+        else:
+            return None
+        if not 0 < number <= len(lines):
+            return None
+        shown = marked_lines(lines, 1, len(lines), number, columns, columns is not None)
+        return Frame("while parsing", path or "", number, False, shown)
+
+
+def _variables(frame: FrameType) -> Iterator[tuple[str, object]]:
+    """The local variables of a function; of a module those that are neither code nor modules."""
+    # A copy: the frame may belong to a generator or a thread that goes on.
+    variables = dict(frame.f_locals)
+    if frame.f_code.co_name != "<module>":
+        yield from variables.items()
+        return
+    for name, value in variables.items():
+        if not isinstance(value, ModuleType | FunctionType | type):
+            yield name, value
+
+
+def _template_variables(frame: FrameType) -> Iterator[tuple[str, object]]:
+    """What a template has set itself, then what it was given and uses, but no functions."""
+    yield from dict(frame.f_locals).items()
+    for name in frame.f_code.co_names:
+        value = frame.f_globals.get(name, frame)
+        if value is not frame and not callable(value) and not isinstance(value, ModuleType):
+            yield name, value
 
 
 def plain_traceback(error: BaseException, length: int = 100_000) -> str:
