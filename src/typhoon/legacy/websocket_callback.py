@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 
 
 def call_when_open(
-    io_loop: IOLoop, future: "Future[_T]", callback: "Callable[[Future[_T]], object]"
+    io_loop: IOLoop, future: "Future[_T]", callback: "Callable[[Future[_T]], None]"
 ) -> None:
     """Call `callback` with the future once it is done."""
     warnings.warn(

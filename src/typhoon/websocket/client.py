@@ -170,7 +170,7 @@ class WebSocketClientConnection(HTTPMessageDelegate):
 
     async def _connect(self) -> None:
         request = copy.copy(self.request)
-        request.headers = request.headers.copy()
+        request.headers = HTTPHeaders(request.headers or {})
         for name, value in HTTPRequest._DEFAULTS.items():
             if getattr(request, name, None) is None:
                 setattr(request, name, value)
@@ -322,7 +322,7 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         return self.protocol
 
     def read_message(
-        self, callback: "Callable[[Future[str | bytes | None]], object] | None" = None
+        self, callback: "Callable[[Future[str | bytes | None]], None] | None" = None
     ) -> "Future[str | bytes | None]":
         """The next message.
 
@@ -428,7 +428,7 @@ class WebSocketClientConnection(HTTPMessageDelegate):
 
 def websocket_connect(
     url: str | HTTPRequest,
-    callback: "Callable[[Future[WebSocketClientConnection]], object] | None" = None,
+    callback: "Callable[[Future[WebSocketClientConnection]], None] | None" = None,
     connect_timeout: float | None = None,
     on_message_callback: MessageCallback | None = None,
     compression_options: dict[str, Any] | None = None,

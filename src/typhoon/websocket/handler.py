@@ -1,8 +1,9 @@
 """`WebSocketHandler`: what applications subclass for WebSockets."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from typhoon import _core
@@ -25,27 +26,22 @@ from typhoon.websocket.stream import take_transport
 
 _SWITCHING = ResponseStartLine("", 101, "Switching Protocols")
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def _before_opening(
-    method: Callable[Concatenate[Any, _P], _R],
-) -> Callable[Concatenate[Any, _P], _R]:
+def _before_opening(method: _Method) -> _Method:
     """Let a method work as long as the request is answered by HTTP."""
-    name = method.__name__
 
-    def guarded(self: "WebSocketHandler", *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    @functools.wraps(method)
+    def guarded(self: "WebSocketHandler", *args: Any, **kwargs: Any) -> Any:
         if self._opened:
             raise RuntimeError(
-                f"{name}() is of no use on a WebSocket that is open: there is no response any "
-                "more; send messages with write_message()"
+                f"{method.__name__}() is of no use on a WebSocket that is open: there is no "
+                "response any more; send messages with write_message()"
             )
         return method(self, *args, **kwargs)
 
-    guarded.__name__ = name
-    guarded.__doc__ = method.__doc__
-    return guarded
+    return guarded  # type: ignore[return-value]
 
 
 class WebSocketHandler(RequestHandler):
@@ -95,9 +91,7 @@ class WebSocketHandler(RequestHandler):
     open_args: tuple[Any, ...] = ()
     open_kwargs: dict[str, Any] = {}
 
-    def __init__(
-        self, application: Application, request: HTTPServerRequest, **kwargs: Any
-    ) -> None:
+    def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         super().__init__(application, request, **kwargs)
 
     # What applications override.

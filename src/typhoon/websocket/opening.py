@@ -1,8 +1,8 @@
-"""How a client opens a connection: an asyncio protocol that speaks HTTP until the server switches."""
+"""How a client opens a connection: by HTTP, until the server switches."""
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typhoon._core import HTTP1Codec, HTTP1End, HTTP1Head
 from typhoon.httpclient import HTTPClientError, HTTPRequest
@@ -103,10 +103,11 @@ class Opening(asyncio.Protocol):
             max_body_size=connection.max_body_size,
         )
         self._over = False
+        self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection is there."""
-        self._transport: Any = transport
+        self._transport = transport  # type: ignore[assignment]
         self._transport.write(self._codec.send_request("GET", self._path, self._headers))
 
     def data_received(self, data: bytes) -> None:

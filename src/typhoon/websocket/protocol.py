@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `close` is called | Close is sent | the peer's Close, or `CLOSE_TIMEOUT` |
 | the peer's Close comes | Close is sent | the server closes the connection |
-| the peer breaks the rules | Close is sent, and ours is shut | the peer closes, or `CLOSE_TIMEOUT` |
+| the peer breaks the rules | Close is sent, our side shut | the peer closes, or `CLOSE_TIMEOUT` |
 | the handler raises | the same, with 1011 | the same |
 | a ping is not answered | as `close` | as `close` |
 """

@@ -165,9 +165,7 @@ def stream_of(transport: Any) -> "IOStream | TransportStream":
     return TransportStream(transport)
 
 
-def take_transport(
-    connection: Any, protocol: Any
-) -> "tuple[bytes, Callable[[Any], None] | None]":
+def take_transport(connection: Any, protocol: Any) -> "tuple[bytes, Callable[[Any], None] | None]":
     """Put a protocol on the connection of a request, in place of HTTP.
 
     Args:
