@@ -19,6 +19,7 @@ pub mod http1;
 pub mod routes;
 #[forbid(unsafe_code)]
 pub mod template;
+#[forbid(unsafe_code)]
 pub mod websocket;
 
 #[cfg(feature = "python")]

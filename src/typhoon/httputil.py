@@ -303,8 +303,9 @@ def parse_multipart_form_data(
 
 
 def _parse_request_query(query: str) -> dict[str, list[bytes]]:
+    limit = _body_config.urlencoded.max_arguments
     try:
-        return parse_qs_bytes(query, keep_blank_values=True)
+        return parse_qs_bytes(query, keep_blank_values=True, max_num_fields=limit)
     except ValueError as error:
         raise HTTPInputError(f"Invalid query: {error}") from error
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use super::MAX_FIELDS;
 use super::error::Error;
-use crate::headers::{Headers, list_members};
+use crate::headers::{Headers, is_token, list_members};
 
 /// HTTP/1.0 or HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -478,8 +478,9 @@ impl Facts {
         for coding in value.split(|&byte| byte == b',') {
             let coding = crate::headers::trim_ows(coding);
             let chunked = coding.eq_ignore_ascii_case(b"chunked");
+            let name = coding.split(|&byte| byte == b';').next().unwrap_or(coding);
             self.transfer_encoding = match (self.transfer_encoding, chunked) {
-                _ if coding.is_empty() => TransferEncoding::Malformed,
+                _ if !is_token(name.trim_ascii_end()) => TransferEncoding::Malformed,
                 (TransferEncoding::None, true) => TransferEncoding::Chunked,
                 (TransferEncoding::None | TransferEncoding::Unknown, _) => {
                     TransferEncoding::Unknown

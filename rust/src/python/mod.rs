@@ -21,6 +21,7 @@ mod routes;
 mod template;
 mod text;
 mod unread;
+mod websocket;
 
 use pyo3::prelude::*;
 
@@ -41,5 +42,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     json::register(module)?;
     queue::register(module)?;
     routes::register(module)?;
-    template::register(module)
+    template::register(module)?;
+    websocket::register(module)
 }

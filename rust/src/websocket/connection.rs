@@ -59,10 +59,15 @@ impl Connection {
                     _ => State::Closed,
                 };
             }
-            Err(_) => self.state = State::Failed(self.state == State::CloseSent),
+            Err(_) => self.fail(),
             Ok(_) => {}
         }
         decoded
+    }
+
+    /// Look at no more input: it breaks the rules, or nobody is there to take it.
+    pub fn fail(&mut self) {
+        self.state = State::Failed(self.has_sent_close());
     }
 
     /// Append a message to `out`; false if it is too late for that.

@@ -12,9 +12,10 @@ const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// By how much the buffer of a decompressed message grows at least.
 const STEP: usize = 1024;
 
-/// Decompresses messages. Holds a window of up to 32 KiB.
+/// Decompresses messages. From the first one on it holds a window of up to 32 KiB.
 pub struct Inflater {
-    raw: Decompress,
+    raw: Option<Decompress>,
+    window_bits: u8,
     keeps_context: bool,
 }
 
@@ -24,8 +25,9 @@ impl Inflater {
     #[must_use]
     pub fn new(window_bits: u8, keeps_context: bool) -> Self {
         Self {
+            raw: None,
             // A window of 2^8 is one of 2^9 to zlib.
-            raw: Decompress::new_with_window_bits(false, window_bits.clamp(9, 15)),
+            window_bits: window_bits.clamp(9, 15),
             keeps_context,
         }
     }
@@ -40,26 +42,28 @@ impl Inflater {
         out: &mut Vec<u8>,
         limit: usize,
     ) -> Result<(), Error> {
+        let raw = self
+            .raw
+            .get_or_insert_with(|| Decompress::new_with_window_bits(false, self.window_bits));
         loop {
             if out.len() == out.capacity() {
                 // One byte more than is allowed shows that there is more.
                 let room = limit.saturating_add(1) - out.len();
                 out.reserve_exact(out.len().max(STEP).min(room));
             }
-            let before = (self.raw.total_in(), out.len());
-            let status = self
-                .raw
+            let before = (raw.total_in(), out.len());
+            let status = raw
                 .decompress_vec(input, out, FlushDecompress::None)
                 .map_err(|_| Error::Compression)?;
             let consumed =
-                usize::try_from(self.raw.total_in() - before.0).map_err(|_| Error::Compression)?;
+                usize::try_from(raw.total_in() - before.0).map_err(|_| Error::Compression)?;
             input = &input[consumed..];
             if out.len() > limit {
                 return Err(Error::TooBig);
             }
             if status == Status::StreamEnd {
                 // A final block may come, and more behind it (RFC 7692 §7.2.3.4).
-                self.raw.reset(false);
+                raw.reset(false);
                 if input.is_empty() {
                     return Ok(());
                 }
@@ -81,16 +85,20 @@ impl Inflater {
     /// As `inflate`.
     pub fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), Error> {
         self.inflate(&TAIL, out, limit)?;
-        if !self.keeps_context {
-            self.raw.reset(false);
+        if !self.keeps_context
+            && let Some(raw) = &mut self.raw
+        {
+            raw.reset(false);
         }
         Ok(())
     }
 }
 
-/// Compresses messages. Holds a window and its index: up to 300 KiB.
+/// Compresses messages. From the first one on it holds a window and its index: up to 300 KiB.
 pub struct Deflater {
-    raw: Compress,
+    raw: Option<Compress>,
+    level: u32,
+    window_bits: u8,
     keeps_context: bool,
 }
 
@@ -99,9 +107,10 @@ impl Deflater {
     /// itself.
     #[must_use]
     pub fn new(level: u32, window_bits: u8, keeps_context: bool) -> Self {
-        let level = Compression::new(level.min(9));
         Self {
-            raw: Compress::new_with_window_bits(level, false, window_bits.clamp(9, 15)),
+            raw: None,
+            level: level.min(9),
+            window_bits: window_bits.clamp(9, 15),
             keeps_context,
         }
     }
@@ -111,17 +120,20 @@ impl Deflater {
     /// # Errors
     /// Never, as far as is known: compression cannot fail.
     pub fn deflate(&mut self, mut input: &[u8]) -> Result<Vec<u8>, Error> {
+        let raw = self.raw.get_or_insert_with(|| {
+            let level = Compression::new(self.level);
+            Compress::new_with_window_bits(level, false, self.window_bits)
+        });
         let mut out = Vec::with_capacity(64 + input.len() / 2);
         loop {
             if out.capacity() - out.len() < TAIL.len() + 2 {
                 out.reserve(out.len().max(64));
             }
-            let before = self.raw.total_in();
-            self.raw
-                .compress_vec(input, &mut out, FlushCompress::Sync)
+            let before = raw.total_in();
+            raw.compress_vec(input, &mut out, FlushCompress::Sync)
                 .map_err(|_| Error::Compression)?;
             let consumed =
-                usize::try_from(self.raw.total_in() - before).map_err(|_| Error::Compression)?;
+                usize::try_from(raw.total_in() - before).map_err(|_| Error::Compression)?;
             input = &input[consumed..];
             if input.is_empty() && out.len() < out.capacity() {
                 break;
@@ -131,7 +143,7 @@ impl Deflater {
             out.truncate(out.len() - TAIL.len());
         }
         if !self.keeps_context {
-            self.raw.reset();
+            raw.reset();
         }
         Ok(out)
     }

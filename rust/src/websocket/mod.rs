@@ -28,7 +28,7 @@
 //! | `CloseSent` | message, ping or pong in | | `CloseSent` |
 //! | `CloseSent` | Close in | | `Closed` |
 //! | `CloseReceived` | `close` called | Close | `Closed` |
-//! | `Open`, `CloseSent` | input against the rules | | `Failed` |
+//! | any | input against the rules, or `fail` called | | `Failed` |
 //! | `Failed` | `close` called | Close, unless one was sent | `Closed` |
 //! | `CloseReceived`, `Closed`, `Failed` | anything in | | the same: it is thrown away |
 //! | any but `Open` | a message | nothing | the same |

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typhoon import _core
 from typhoon.http1connection.message import log_malformed, refusal
@@ -23,6 +23,20 @@ from typhoon.log import app_log, gen_log
 
 if TYPE_CHECKING:
     from typhoon.httpserver.server import HTTPServer
+
+
+class Successor(Protocol):
+    """An asyncio protocol that goes on with a connection in place of HTTP."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+
+    def pause_writing(self) -> None: ...
+
+    def shut_down(self) -> None:
+        """Close in order: the server stops."""
+
+    def abort(self) -> None:
+        """Close at once."""
 
 
 class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
@@ -201,6 +215,9 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         if self.transport is not None:
             self.transport.close()
 
+    shut_down = close
+    """The server stops. (A successor may have something to say first.)"""
+
     def abort(self) -> None:
         """Close at once; what has not been sent is lost."""
         if self.transport is not None:
@@ -217,6 +234,25 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         unread = self._detach()
         self._lost()
         return take_over(transport, unread, self._server.max_buffer_size)
+
+    def hand_over(self, successor: Successor) -> tuple[bytes, Callable[[Successor], None]]:
+        """Let another asyncio protocol go on with the transport, in place of HTTP.
+
+        Returns the bytes that have come behind the request, and a function that the successor
+        calls with itself in the end. `RuntimeError` if the connection is closed.
+        """
+        transport, server, choked = self.transport, self._server, self._waiters is not None
+        _ = self.context  # the handler may ask for it later
+        unread = self._detach()
+        server._connections.add(successor)
+        self._lost()
+        successor.connection_made(transport)
+        transport.set_protocol(successor)
+        if choked:
+            successor.pause_writing()
+        if not transport.is_reading():
+            transport.resume_reading()
+        return unread, server._successor_lost
 
     # What the core asks for.
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from typhoon import _core
 from typhoon.http1connection import HTTP1ConnectionParameters
 from typhoon.http1connection import HTTP1ServerConnection as HTTP1StreamConnection
-from typhoon.httpserver.connection import HTTP1ServerConnection
+from typhoon.httpserver.connection import HTTP1ServerConnection, Successor
 from typhoon.httpserver.context import RequestContext
 from typhoon.httpserver.deadlines import Deadlines
 from typhoon.httpserver.delegates import (
@@ -101,7 +101,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         self.xheaders = xheaders
         self.protocol = protocol
         self.trusted_downstream = trusted_downstream or []
-        self._connections: set[HTTP1ServerConnection] = set()
+        self._connections: set[HTTP1ServerConnection | Successor] = set()
         self._stream_connections: set[HTTP1StreamConnection] = set()
         self._all_closed: asyncio.Future[None] | None = None
         self.conn_params = HTTP1ConnectionParameters(
@@ -214,8 +214,11 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         return close
 
     def _connection_lost(self, connection: HTTP1ServerConnection) -> None:
-        self._connections.discard(connection)
+        self._successor_lost(connection)
         self.on_close(connection)
+
+    def _successor_lost(self, connection: HTTP1ServerConnection | Successor) -> None:
+        self._connections.discard(connection)
         if not self._connections and self._all_closed is not None:
             self._all_closed.set_result(None)
             self._all_closed = None
@@ -230,7 +233,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             closing = [connection.close() for connection in self._stream_connections]
             await asyncio.gather(*closing)
         for connection in list(self._connections):
-            connection.close()
+            connection.shut_down()
         if self._connections:
             if self._all_closed is None:
                 self._all_closed = asyncio.get_running_loop().create_future()
