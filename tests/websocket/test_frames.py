@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from peers import (
     BINARY,
     CLOSE,
@@ -18,6 +17,7 @@ from peers import (
     connect,
     encode,
 )
+
 from support import StreamServer
 from typhoon.httpserver import HTTPServer
 from typhoon.web import Application

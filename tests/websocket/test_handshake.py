@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from peers import TEXT, Echo, Peer, connect, encode, refused
+
 from support import StreamServer
 from typhoon.httpserver import HTTPServer
 from typhoon.web import Application, HTTPError

@@ -93,9 +93,7 @@ def _jinja2() -> Callable[[], str]:
 def _mako() -> Callable[[], str]:
     from mako.lookup import TemplateLookup
 
-    lookup = TemplateLookup(
-        [str(FOLDER / "mako")], default_filters=["h"], filesystem_checks=False
-    )
+    lookup = TemplateLookup([str(FOLDER / "mako")], default_filters=["h"], filesystem_checks=False)
     return lambda: str(lookup.get_template("page.html").render(**DATA))
 
 
