@@ -1,9 +1,11 @@
 """Which line of which template a line of compiled code comes from."""
 
+import dis
 import linecache
 import re
 import weakref
 from bisect import bisect_right
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from inspect import CO_GENERATOR
 from itertools import count
@@ -15,6 +17,9 @@ from typhoon.template.nodes import File
 
 _SHOWN = 100
 """Characters of a line that an error message shows."""
+
+
+_GLOBAL_LOOKUPS = frozenset(["LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"])
 
 
 class TemplatePosition(NamedTuple):
@@ -81,6 +86,16 @@ def compile_code(source: CompiledSource, name: str) -> CodeType:
         lineno = source.code[: _find_yield(source.code)].count("\n") + 1
         raise _parse_error(source, name, "yield has no meaning in a template", lineno)
     return code
+
+
+def global_names(code: CodeType) -> Iterator[str]:
+    """The names that the code, and the functions in it, do not find among their own."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in _GLOBAL_LOOKUPS:
+            yield str(instruction.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from global_names(constant)
 
 
 def _yields(code: object) -> bool:

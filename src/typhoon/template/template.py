@@ -2,6 +2,7 @@
 
 import datetime
 import warnings
+from functools import cached_property
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,12 @@ from typhoon.template.compiler import compile_file
 from typhoon.template.errors import NestingError, ParseError
 from typhoon.template.nodes import File
 from typhoon.template.parser import parse
-from typhoon.template.source import CompiledSource, claim_filename, compile_code
+from typhoon.template.source import (
+    CompiledSource,
+    claim_filename,
+    compile_code,
+    global_names,
+)
 from typhoon.template.whitespace import MODES, default_mode
 
 if TYPE_CHECKING:
@@ -144,7 +150,7 @@ class Template:
         namespace = self._names.copy()
         namespace.update(self.namespace)
         namespace.update(kwargs)
-        escape = namespace["xhtml_escape"]
+        escape = namespace[DEFAULT_AUTOESCAPE]
         if escape is xhtml_escape:
             escape = None
         emit, raw, finish = template_output(self._expected, escape)
@@ -152,6 +158,14 @@ class Template:
         output = finish()
         self._expected = len(output)
         return output
+
+    @cached_property
+    def global_names(self) -> frozenset[str]:
+        """The names that the template may look up in its namespace, or among Python's own.
+
+        Who renders it can leave out of the namespace what is not among them.
+        """
+        return frozenset([DEFAULT_AUTOESCAPE, *global_names(self._function)])
 
     def _compile(self) -> None:
         try:
