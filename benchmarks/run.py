@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import environment
+import templates
 import toolkit
 from load import LoadError, Wrk, allow_open_files, bytes_per_idle_connection
 from plot import draw
@@ -19,6 +20,9 @@ from toolkit_run import ToolkitBench
 from workloads import Workload, make_files, make_workloads
 
 HERE = Path(__file__).parent
+TASKS = (*toolkit.TASKS, *templates.TASKS)
+FAMILIES = tuple(dict.fromkeys(task.family for task in TASKS))
+LIBRARIES = tuple(dict.fromkeys(peer.library for task in TASKS for peer in task.peers))
 PARTIAL = HERE / ".partial"
 WARM_UP_SECONDS = 1
 FULL = {"rounds": 5, "seconds": 3, "idle": 10_000}
@@ -139,7 +143,7 @@ def say(line: str) -> None:
 
 def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
     """The options; `only` and `workloads` become lists of names, each of which exists."""
-    peers = sorted({*(server.name for server in SERVERS), *toolkit.LIBRARIES})
+    peers = sorted({*(server.name for server in SERVERS), *LIBRARIES})
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, help="rounds over all pairs (5)")
     parser.add_argument("--seconds", type=int, help="length of one measurement (3)")
@@ -154,7 +158,7 @@ def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
         "--workloads",
         type=_names,
         default=[],
-        help=f"some of them: {','.join([*workload_names, *toolkit.FAMILIES])}",
+        help=f"some of them: {','.join([*workload_names, *FAMILIES])}",
     )
     parser.add_argument("--quick", action="store_true", help="one short round, to try it out")
     options = parser.parse_args()
@@ -163,7 +167,7 @@ def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
             setattr(options, name, value)
     if options.rounds < 1 or options.seconds < 1 or options.idle < 0:
         parser.error("--rounds and --seconds are at least 1, --idle at least 0")
-    known = {*workload_names, *toolkit.FAMILIES, *(task.name for task in toolkit.TASKS)}
+    known = {*workload_names, *FAMILIES, *(task.name for task in TASKS)}
     if unknown := sorted(set(options.workloads) - known):
         parser.error(f"no such workload: {', '.join(unknown)}")
     unknown = [one for one in options.only if not any(name.startswith(one) for name in peers)]
@@ -199,8 +203,8 @@ def main() -> None:
         workloads = [w for w in workloads if not some or w.name in some]
         servers = [server for server in SERVERS if _is_chosen(server.name, options.only)]
         if not (workloads and servers):
-            workloads, servers = [], []  # the toolkit alone
-        libraries = [name for name in toolkit.LIBRARIES if _is_chosen(name, options.only)]
+            workloads, servers = [], []  # the parts without a server alone
+        libraries = [name for name in LIBRARIES if _is_chosen(name, options.only)]
 
         failed = environment.prepare()
         missing = {f"{name} could not be installed": reason for name, reason in failed.items()}
@@ -214,23 +218,38 @@ def main() -> None:
             rounds=options.rounds,
             seconds=options.seconds,
             idle_connections=options.idle,
-            toolkit=ToolkitReport(toolkit.choose(some), libraries),
+            parts={
+                "toolkit": ToolkitReport(
+                    "The toolkit",
+                    "Coroutines, queues and streams without HTTP. Typhoon against others on the "
+                    "same loop",
+                    toolkit.choose(toolkit.TASKS, some),
+                    libraries,
+                ),
+                "templates": ToolkitReport(
+                    "Templates",
+                    "A page rendered in process. Typhoon against other template engines",
+                    toolkit.choose(templates.TASKS, some),
+                    libraries,
+                ),
+            },
         )
         bench = Bench(report, Wrk(client_cpu, scratch), server_cpu, scratch, files)
         if options.idle:
             bench.measure_idle_memory()
         if servers:
             bench.measure_speed()
-        ToolkitBench(
-            report.toolkit,
-            rounds=options.rounds,
-            seconds=options.seconds,
-            python=environment.PYTHON,
-            server_cpu=server_cpu,
-            client_cpu=client_cpu,
-            scratch=scratch,
-            say=say,
-        ).measure()
+        for part in report.parts.values():
+            ToolkitBench(
+                part,
+                rounds=options.rounds,
+                seconds=options.seconds,
+                python=environment.PYTHON,
+                server_cpu=server_cpu,
+                client_cpu=client_cpu,
+                scratch=scratch,
+                say=say,
+            ).measure()
 
         # A partial or short run never takes the place of the full one's figures.
         full = not (options.quick or options.workloads or options.only)

@@ -14,6 +14,7 @@ START_LIMIT = 20.0
 STOP_LIMIT = 5.0
 
 NO_ROUTER = ("routes", "upload", "static4k", "static10m")
+NO_TEMPLATES = ("template",)
 
 
 class ServerError(Exception):
@@ -53,15 +54,22 @@ def _granian(app: str, interface: str, *options: str) -> tuple[str, ...]:
 SERVERS = [
     Server("typhoon", ("typhoon_app.py",), ("typhoon", "uvloop")),
     Server("tornado", ("tornado_app.py",), ("tornado", "uvloop")),
-    Server("aiohttp", ("aiohttp_app.py",), ("aiohttp", "uvloop", "orjson")),
+    Server("aiohttp", ("aiohttp_app.py",), ("aiohttp", "uvloop", "orjson", "mako")),
     Server(
         "uvicorn (bare ASGI)",
         _uvicorn("asgi_app:app"),
-        ("uvicorn", "httptools", "uvloop"),
+        ("uvicorn", "httptools", "uvloop", "minijinja"),
         missing=NO_ROUTER,
     ),
-    Server("starlette on uvicorn", _uvicorn("starlette_app:app"), ("starlette", "uvicorn")),
-    Server("falcon on uvicorn", _uvicorn("falcon_app:app"), ("falcon", "uvicorn")),
+    Server(
+        "starlette on uvicorn", _uvicorn("starlette_app:app"), ("starlette", "uvicorn", "jinja2")
+    ),
+    Server(
+        "falcon on uvicorn",
+        _uvicorn("falcon_app:app"),
+        ("falcon", "uvicorn"),
+        missing=NO_TEMPLATES,
+    ),
     Server(
         "granian (bare ASGI)",
         _granian(
@@ -69,17 +77,22 @@ SERVERS = [
             "asginl",
             *("--static-path-route", "/files", "--static-path-mount", "{files}"),
         ),
-        ("granian", "uvloop"),
+        ("granian", "uvloop", "minijinja"),
         missing=("routes", "upload"),
     ),
-    Server("blacksheep on granian", _granian("blacksheep_app:app", "asgi"), ("blacksheep",)),
-    Server("sanic", ("sanic_app.py",), ("sanic", "httptools", "uvloop")),
-    Server("socketify", ("socketify_app.py",), ("socketify",), missing=("upload",)),
+    Server(
+        "blacksheep on granian",
+        _granian("blacksheep_app:app", "asgi"),
+        ("blacksheep",),
+        missing=NO_TEMPLATES,
+    ),
+    Server("sanic", ("sanic_app.py",), ("sanic", "httptools", "uvloop"), missing=NO_TEMPLATES),
+    Server("socketify", ("socketify_app.py",), ("socketify",), missing=("upload", *NO_TEMPLATES)),
     Server(
         "nginx",
         ("nginx", "-c", "{nginx.conf}", "-p", "{scratch}"),
         (),
-        missing=("echo", "routes", "async", "form", "upload"),
+        missing=("echo", "routes", "async", "form", "upload", *NO_TEMPLATES),
         is_python=False,
     ),
 ]

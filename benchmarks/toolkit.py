@@ -146,10 +146,8 @@ TASKS = (
         (*STREAMS, SOCKETS),
     ),
 )
-FAMILIES = tuple(dict.fromkeys(task.family for task in TASKS))
-LIBRARIES = tuple(dict.fromkeys(peer.library for task in TASKS for peer in task.peers))
 
 
-def choose(names: Sequence[str]) -> list[Task]:
+def choose(tasks: Sequence[Task], names: Sequence[str]) -> list[Task]:
     """The tasks that are named, or whose family is (all of them for none)."""
-    return [task for task in TASKS if not names or task.name in names or task.family in names]
+    return [task for task in tasks if not names or task.name in names or task.family in names]

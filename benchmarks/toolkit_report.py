@@ -1,4 +1,7 @@
-"""The toolkit's part of the report: medians, comparisons on the same loop, and verdicts."""
+"""The parts of the report about libraries without a server: the toolkit and the template engines.
+
+Medians, comparisons on the same loop, and verdicts.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from tables import emphasised, plain, table, verdict
-from toolkit import ASYNCIO, UVLOOP, Peer, Task
+from toolkit import ASYNCIO, NONE, UVLOOP, Peer, Task
 
 SUBJECT = "typhoon"
 
@@ -17,6 +20,7 @@ BARS: dict[str, dict[str, float]] = {
     "queue": {"tornado": 2.0},
     "tcpecho": STREAM_BARS,
     "transfer": STREAM_BARS,
+    "template": {"tornado": 3.0, "jinja2": 1.0, "mako": 1.0, "minijinja": 1.0},
 }
 LINE_WIDTHS = (20, 28, 10, 10, 8, 8)
 
@@ -97,10 +101,16 @@ class Comparison:
         }
 
 
+def _is_subject(peer: Peer) -> bool:
+    return peer.library == SUBJECT
+
+
 @dataclass(slots=True)
 class ToolkitReport:
-    """All that one run found about the chosen tasks and libraries."""
+    """All that one run found about the chosen tasks and libraries, under one heading."""
 
+    title: str
+    introduction: str
     tasks: Sequence[Task] = ()
     libraries: Sequence[str] = ()
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
@@ -125,22 +135,23 @@ class ToolkitReport:
 
     def _comparisons(self, task: Task) -> Iterable[Comparison]:
         measured = {
-            (peer.library, peer.loop): middle
+            peer: middle
             for peer in self.peers(task)
             if not peer.is_limit and (middle := self.cell(task, peer).middle)
         }
-        for loop in (UVLOOP, ASYNCIO):
-            own = measured.get((SUBJECT, loop))
+        subjects = {peer.loop: middle for peer, middle in measured.items() if _is_subject(peer)}
+        for loop in (UVLOOP, ASYNCIO, NONE):
+            own = subjects.get(loop)
             if own is None:
                 continue
-            for (library, its_loop), other in measured.items():
-                if its_loop == loop and library != SUBJECT:
+            for peer, other in measured.items():
+                if peer.loop == loop and not _is_subject(peer):
                     yield Comparison(
                         task.name,
-                        f"{library} on {loop}",
+                        peer.name,
                         rate=own.rate / other.rate,
                         cpu=other.cpu_us / own.cpu_us,
-                        bar=BARS[task.family].get(library),
+                        bar=BARS[task.family].get(peer.library),
                     )
 
     def lines(self) -> str:
@@ -163,10 +174,9 @@ class ToolkitReport:
         rows = [one.row for one in self.comparisons()]
         header = ["task", "against", "rate", "CPU time", "bar", "verdict"]
         return [
-            "## The toolkit",
-            "Coroutines, queues and streams without HTTP. Typhoon against others on the same loop: "
-            "how many times as fast it is, and how many times as much CPU time the other takes for "
-            "the same work.",
+            f"## {self.title}",
+            f"{self.introduction}: how many times as fast it is, and how many times as much CPU "
+            "time the other takes for the same work.",
             table(header, rows) if rows else "Typhoon was not measured beside another library.",
             *(part for task in self.tasks for part in self._details(task)),
         ]
@@ -182,7 +192,7 @@ class ToolkitReport:
         rows = []
         for peer, middle in measured:
             figures = self.cell(task, peer).as_json()
-            name = emphasised(peer.library, peer.library == SUBJECT)
+            name = emphasised(peer.library, _is_subject(peer))
             rows.append(
                 [
                     f"{name} (limit)" if peer.is_limit else name,

@@ -7,6 +7,10 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from templates import page
+
+render = page.renderer("mako")
+
 
 async def plaintext(request: web.Request) -> web.Response:
     return web.Response(text="Hello, World!")
@@ -21,6 +25,10 @@ async def json(request: web.Request) -> web.Response:
 async def echo(request: web.Request) -> web.Response:
     query = request.query
     return web.Response(text=f"{request.match_info['name']} {query['q']} {query['page']}")
+
+
+async def template(request: web.Request) -> web.Response:
+    return web.Response(text=str(render()), content_type="text/html")
 
 
 async def awaiting(request: web.Request) -> web.Response:
@@ -51,6 +59,7 @@ if __name__ == "__main__":
             web.get("/json", json),
             web.get("/echo/{name}", echo),
             web.get("/async", awaiting),
+            web.get("/template", template),
             web.post("/form", form),
             web.post("/upload", upload),
             web.static("/files", os.environ["FILES"]),

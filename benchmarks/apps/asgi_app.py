@@ -10,6 +10,10 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from templates import page
+
+render = page.renderer("minijinja")
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -37,6 +41,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, f"{name} {query['q'][0]} {query['page'][0]}".encode())
 
 
+async def template(scope: Scope, receive: Receive, send: Send) -> None:
+    await respond(send, str(render()).encode(), b"text/html; charset=utf-8")
+
+
 async def awaiting(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(0)
     await respond(send, b"Hello, World!")
@@ -54,7 +62,13 @@ async def form(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, text.encode())
 
 
-HANDLERS = {"/plaintext": plaintext, "/json": json, "/async": awaiting, "/form": form}
+HANDLERS = {
+    "/plaintext": plaintext,
+    "/json": json,
+    "/async": awaiting,
+    "/form": form,
+    "/template": template,
+}
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,9 +8,13 @@ import orjson
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from templates import page
+
+render = page.renderer("jinja2")
 
 
 class OrjsonResponse(JSONResponse):
@@ -29,6 +33,10 @@ async def json(request: Request) -> OrjsonResponse:
 async def echo(request: Request) -> PlainTextResponse:
     query = request.query_params
     return PlainTextResponse(f"{request.path_params['name']} {query['q']} {query['page']}")
+
+
+async def template(request: Request) -> HTMLResponse:
+    return HTMLResponse(render())
 
 
 async def awaiting(request: Request) -> PlainTextResponse:
@@ -58,6 +66,7 @@ app = Starlette(
         Route("/json", json),
         Route("/echo/{name}", echo),
         Route("/async", awaiting),
+        Route("/template", template),
         Route("/form", form, methods=["POST"]),
         Route("/upload", upload, methods=["POST"]),
         Mount("/files", StaticFiles(directory=os.environ["FILES"])),

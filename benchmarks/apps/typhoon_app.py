@@ -5,6 +5,7 @@ import os
 
 import uvloop
 
+from templates import page
 from typhoon.ioloop import IOLoop
 from typhoon.web import Application, RequestHandler, StaticFileHandler
 
@@ -22,6 +23,11 @@ class Json(RequestHandler):
 class Echo(RequestHandler):
     def get(self, name: str) -> None:
         self.write(f"{name} {self.get_query_argument('q')} {self.get_query_argument('page')}")
+
+
+class Template(RequestHandler):
+    def get(self) -> None:
+        self.render("page.html", **page.DATA)
 
 
 class Async(RequestHandler):
@@ -54,12 +60,14 @@ if __name__ == "__main__":
             (r"/json", Json),
             (r"/echo/([^/]+)", Echo),
             (r"/async", Async),
+            (r"/template", Template),
             (r"/form", Form),
             (r"/upload", Upload),
             (r"/files/(.*)", StaticFileHandler, {"path": os.environ["FILES"]}),
             *((rf"/route{number}/([^/]+)", Item) for number in range(300)),
         ],
         log_function=lambda handler: None,
+        template_path=page.TORNADO,
     )
     app.listen(int(os.environ["PORT"]), address="127.0.0.1")
     IOLoop.current().start()

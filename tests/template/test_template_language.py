@@ -286,6 +286,17 @@ def test_attributes() -> None:
     assert template.compiled.co_filename.startswith("t [compiled template")
 
 
+def test_the_names_that_a_template_uses() -> None:
+    template = Template(
+        "{% set own = 1 %}{{ own + a.b }}{{ [c(x) for x in d] }}{% module M(lambda: g) %}"
+        "{% apply e %}{{ f }}{{ own }}{% end %}{% autoescape h %}"
+    )
+    names = {name for name in template.global_names if not name.startswith("_tt_")}
+    assert names == {"a", "c", "d", "e", "f", "g", "h", "xhtml_escape"}
+    assert "_tt_modules" in template.global_names
+    assert "_tt_modules" not in Template("{{ a }}").global_names
+
+
 def test_bytes_and_str_are_the_same() -> None:
     assert render("é{{ 'é' }}") == render("é{{ 'é' }}".encode()) == "éé"
     assert render("") == ""

@@ -1,8 +1,8 @@
 """One template, compiled."""
 
 import datetime
-import functools
 import warnings
+from functools import cached_property
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,7 +146,7 @@ class Template:
         namespace = self._names.copy()
         namespace.update(self.namespace)
         namespace.update(kwargs)
-        escape = namespace["xhtml_escape"]
+        escape = namespace[DEFAULT_AUTOESCAPE]
         if escape is xhtml_escape:
             escape = None
         emit, raw, finish = template_output(self._expected, escape)
@@ -155,13 +155,13 @@ class Template:
         self._expected = len(output)
         return output
 
-    @functools.cached_property
+    @cached_property
     def global_names(self) -> frozenset[str]:
-        """The names that rendering looks up in the namespace.
+        """The names that the template may look up in its namespace, or among Python's own.
 
-        Others need not be there, unless the template's code looks for them itself, as by `eval`.
+        Who renders it can leave out of the namespace what is not among them.
         """
-        return global_names(self._function) | {"xhtml_escape"}
+        return global_names(self._function) | {DEFAULT_AUTOESCAPE}
 
     def _compile(self) -> None:
         try:
