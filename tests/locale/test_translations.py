@@ -245,6 +245,12 @@ def test_gettext_files_that_cannot_be_read(load_gettext: Load, tmp_path: Path, c
     assert missing.endswith("app.mo")
 
 
+def test_a_gettext_folder_that_no_code_leads_to(load_gettext: Load, caplog: Any) -> None:
+    load_gettext(**{"pt-BR": CATALOG})
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Unrecognized locale 'pt-BR' (path: ")
+
+
 # Which locale.
 
 

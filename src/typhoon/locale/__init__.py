@@ -108,14 +108,14 @@ def load_translations(directory: str, encoding: str | None = None) -> None:
         "%(num)d people","%(num)d человека","few"
         "%(num)d people","%(num)d человек","many"
 
-    Which number takes which of these takes Babel; without it, 1 is `one` and all others are
+    Babel knows which number takes which form. Without it, 1 takes `one`, and every other number
     the first that there is of `other`, `plural`, `many` and `few`.
 
-    Files are in the format of Excel, without spaces behind the commas. `encoding` is theirs; if it
+    Files are CSV as Excel writes it, without spaces behind the commas. `encoding` is theirs; if it
     is None, they are UTF-16 or UTF-8, with or without a byte order mark.
 
-    A row or a file name that makes no sense is logged and left out. `ValueError` for a file that
-    is not in its encoding.
+    A row or a file name that makes no sense is logged and left out. Raises `ValueError` for a file
+    that is not in its encoding or not CSV, and `OSError` for one that cannot be read.
     """
     _replace(read_csv_files(directory, encoding), use_gettext=False)
 
@@ -123,9 +123,11 @@ def load_translations(directory: str, encoding: str | None = None) -> None:
 def load_gettext_translations(directory: str, domain: str) -> None:
     """Load translations from gettext's files: `{directory}/{locale}/LC_MESSAGES/{domain}.mo`.
 
-    They come about so: `xgettext` or `pybabel extract` collects messages from the source,
-    people translate them, `msgfmt` makes the `.mo` file. A locale without a file that can be read
-    is logged and left out.
+    To make them, collect the messages of the source with `xgettext` or `pybabel extract`, translate
+    them, and compile the result with `msgfmt`. Plural forms are as the files define them.
+
+    A locale without a file that can be read is logged and left out. Raises `OSError` for a
+    directory that cannot be read.
     """
     _replace(read_gettext_files(directory, domain), use_gettext=True)
 
@@ -159,9 +161,9 @@ class Locale:
     def get_closest(cls, *locale_codes: str) -> "Locale":
         """The locale that is closest to one of these codes, the first of them first.
 
-        `fr_CA` gives that locale, or `fr` if only that is supported. `fr` alone gives any French,
-        `zh_Hans_CN` also `zh_CN`. Dashes are as good as underscores, and case does not
-        matter. If nothing fits, the default locale.
+        `fr_CA` gives that locale, or else `fr`; `fr` alone also gives the French of some country,
+        and `zh_Hans_CN` also `zh_CN`. Dashes are as good as underscores, and case does not matter.
+        If nothing fits, the default locale.
         """
         for code in locale_codes:
             if code:

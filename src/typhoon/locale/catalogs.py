@@ -131,6 +131,13 @@ def read_gettext_files(directory: str, domain: str) -> "dict[str, gettext.NullTr
         try:
             with open(path, "rb") as file:
                 translations[code] = gettext.GNUTranslations(file)
+            if _CODE.fullmatch(code) is None:
+                gen_log.warning(
+                    "Unrecognized locale %r (path: %s): nobody will get it; name the folder as in "
+                    "es or pt_BR",
+                    code,
+                    path,
+                )
         except FileNotFoundError:
             hint = ": make it with msgfmt" if os.path.exists(path[:-2] + "po") else ""
             gen_log.error("Cannot load translation for '%s': no file %s%s", code, path, hint)
