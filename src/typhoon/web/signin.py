@@ -79,6 +79,8 @@ class SignInMixin:
         ours.
 
             self.redirect(self.get_next_url())
+
+        A form without an `action` is sent to its own address, and so hands the argument on.
         """
         url: str = self.get_argument("next", "")
         if "://" in url.partition("?")[0]:
