@@ -320,10 +320,11 @@ def test_what_is_flushed_can_be_read_at_once(serve, encoding):
 def test_static_files(serve, tmp_path):
     (tmp_path / "page.html").write_text(TEXT)
     (tmp_path / "large.txt").write_text(TEXT * 100)
+    (tmp_path / "short.txt").write_text("Hello")
     (tmp_path / "picture.png").write_bytes(b"p" * 5000)
     app = Application(static_path=str(tmp_path), compress_response=True)
     client = serve(app).connect()
-    for name, text in (("page.html", TEXT), ("large.txt", TEXT * 100)):
+    for name, text in (("page.html", TEXT), ("large.txt", TEXT * 100), ("short.txt", "Hello")):
         for _ in range(2):
             answer = client.get(f"/static/{name}", {"Accept-Encoding": "gzip"})
             assert gzip.decompress(answer.body) == text.encode()
