@@ -55,6 +55,10 @@ class GZipContentEncoding(OutputTransform):
     def __init__(self, request: HTTPServerRequest) -> None:
         self._request = request
 
+    @property
+    def passes_on(self) -> bool:
+        return self._encoder is None
+
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
