@@ -13,6 +13,7 @@ import brotli
 import pytest
 import zstandard
 
+from typhoon.httpserver import HTTP1ServerConnection
 from typhoon.httputil import HTTPHeaders, HTTPServerRequest
 from typhoon.web import Application, GZipContentEncoding, OutputTransform, RequestHandler
 
@@ -320,10 +321,11 @@ def test_what_is_flushed_can_be_read_at_once(serve, encoding):
 def test_static_files(serve, tmp_path):
     (tmp_path / "page.html").write_text(TEXT)
     (tmp_path / "large.txt").write_text(TEXT * 100)
+    (tmp_path / "short.txt").write_text("Hello")
     (tmp_path / "picture.png").write_bytes(b"p" * 5000)
     app = Application(static_path=str(tmp_path), compress_response=True)
     client = serve(app).connect()
-    for name, text in (("page.html", TEXT), ("large.txt", TEXT * 100)):
+    for name, text in (("page.html", TEXT), ("large.txt", TEXT * 100), ("short.txt", "Hello")):
         for _ in range(2):
             answer = client.get(f"/static/{name}", {"Accept-Encoding": "gzip"})
             assert gzip.decompress(answer.body) == text.encode()
@@ -345,6 +347,34 @@ def test_static_files(serve, tmp_path):
     answer = client.get("/static/picture.png", ALL)
     assert (answer.header("Content-Encoding"), len(answer.body)) == (None, 5000)
     assert answer.header("Accept-Ranges") == "bytes"
+
+
+def test_files_that_stay_as_they_are_are_sent_by_the_kernel(serve, tmp_path, monkeypatch):
+    sent: list[int] = []
+    send_file = HTTP1ServerConnection.send_file
+
+    def spy(self, fd: int, offset: int, count: int) -> Any:
+        sent.append(count)
+        return send_file(self, fd, offset, count)
+
+    monkeypatch.setattr(HTTP1ServerConnection, "send_file", spy)
+    content = bytes(range(256)) * 4096
+    for name in ("film.mp4", "text.txt"):
+        (tmp_path / name).write_bytes(content)
+    app = Application(static_path=str(tmp_path), compress_response=True)
+    client = serve(app).connect()
+    gzip_only = {"Accept-Encoding": "gzip"}
+    for headers, name in ((gzip_only, "film.mp4"), ({}, "film.mp4"), ({}, "text.txt")):
+        answer = client.get(f"/static/{name}", headers)
+        assert (answer.body, answer.header("Content-Encoding")) == (content, None)
+    assert sent == [len(content)] * 3
+    answer = client.get("/static/text.txt", gzip_only)
+    assert gzip.decompress(answer.body) == content
+    ranges = {"Range": "bytes=0-99999,200000-299999", **gzip_only}
+    answer = client.get("/static/text.txt", ranges)
+    assert answer.status == 206
+    assert content[200000:300000] in answer.body
+    assert sent[3:] == [100000] * 2
 
 
 def test_other_transforms_see_the_text(serve):

@@ -43,7 +43,10 @@ class GZipContentEncoding(OutputTransform):
     GZIP_LEVEL: ClassVar[int] = GZIP.default_level
     """From 1 (fast) to 9 (small)."""
     MIN_LENGTH: ClassVar[int] = 1024
-    """Bytes from which on a body is compressed: a shorter one fits into one packet anyway."""
+    """Bytes from which on a body is compressed: a shorter one fits into one packet anyway.
+
+    What is flushed in pieces, and static files, are compressed whatever their length.
+    """
 
     _codings: ClassVar[Mapping[str, Coding]] = {"gzip": GZIP}
     _levels: ClassVar[Mapping[str, int]] = {}
@@ -51,6 +54,10 @@ class GZipContentEncoding(OutputTransform):
 
     def __init__(self, request: HTTPServerRequest) -> None:
         self._request = request
+
+    @property
+    def passes_on(self) -> bool:
+        return self._encoder is None
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
@@ -78,7 +85,9 @@ class GZipContentEncoding(OutputTransform):
                 # A mistake that the connection finds.
                 return status_code, headers, chunk
             size = int(length) if length is not None and length.isdecimal() else len(chunk)
-            if size < self.MIN_LENGTH and not _refuses_identity(accepted or ""):
+            # Files are compressed whatever their length, as Tornado does, which streams them.
+            is_short = size < self.MIN_LENGTH and "Accept-Ranges" not in headers
+            if is_short and not _refuses_identity(accepted or ""):
                 return status_code, headers, chunk
         if is_head and not chunk and self._request.version == "HTTP/1.0":
             # No header could leave open how long the body would be.

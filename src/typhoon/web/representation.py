@@ -203,8 +203,11 @@ async def _send_pieces(
     handler: "RequestHandler", content: Content, pieces: Sequence[bytes | Range]
 ) -> None:
     connection: Any = handler.request.connection
-    in_kernel = not handler._transforms and isinstance(connection, HTTP1ServerConnection)
+    in_kernel = isinstance(connection, HTTP1ServerConnection)
     try:
+        if handler._transforms:
+            await handler.flush()  # with the head, transforms decide whether they change the rest
+            in_kernel &= all(getattr(each, "passes_on", False) for each in handler._transforms)
         for piece in pieces:
             if isinstance(piece, bytes):
                 handler.write(piece)

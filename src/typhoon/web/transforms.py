@@ -9,6 +9,14 @@ class OutputTransform:
     def __init__(self, request: HTTPServerRequest) -> None:
         pass
 
+    @property
+    def passes_on(self) -> bool:
+        """Whether the rest of the body goes out as it is: then files are sent by the kernel.
+
+        Asked when the first chunk has been transformed.
+        """
+        return False
+
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
