@@ -109,3 +109,22 @@ def test_a_condition_can_be_checked_before_the_work(serve):
 def test_a_hostile_condition_costs_little(client):
     header = 'W/"' * 20_000
     assert client.get("/", {"If-None-Match": header}).status == 200
+
+
+@pytest.mark.parametrize("tag", ['"mine"', b'"mine"'])
+def test_a_tag_of_ones_own_is_text_or_bytes(serve, tag):
+    class Tagged(Page):
+        def compute_etag(self):
+            return tag
+
+    client = serve(Application([("/", Tagged)])).connect()
+    assert client.get("/").header("Etag") == '"mine"'
+    assert client.get("/", {"If-None-Match": '"mine"'}).status == 304
+
+
+def test_no_tag(serve):
+    class Tagged(Page):
+        def compute_etag(self):
+            return None
+
+    assert serve(Application([("/", Tagged)])).get("/").header("Etag") is None

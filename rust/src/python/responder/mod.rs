@@ -279,15 +279,19 @@ impl Responder {
     /// Set the header Etag to `compute_etag()`. Called before the response is finished.
     fn set_etag_header(slf: &Bound<'_, Self>) -> PyResult<()> {
         if Self::hooks(slf)?.any(Hooks::ETAG) {
-            let etag: Option<String> = slf
-                .call_method0(intern!(slf.py(), "compute_etag"))?
-                .extract()?;
-            if let Some(etag) = etag {
-                Self::headers_of(slf)?
-                    .borrow_mut()
-                    .inner
-                    .set(b"Etag", etag.as_bytes())?;
+            let etag = slf.call_method0(intern!(slf.py(), "compute_etag"))?;
+            if etag.is_none() {
+                return Ok(());
             }
+            // Applications give bytes, too.
+            let value = match etag.cast::<PyBytes>() {
+                Ok(bytes) => bytes.as_bytes(),
+                Err(_) => etag.cast::<PyString>()?.to_str()?.as_bytes(),
+            };
+            Self::headers_of(slf)?
+                .borrow_mut()
+                .inner
+                .set(b"Etag", value)?;
         } else {
             let etag = Self::own_tag(slf)?;
             Self::headers_of(slf)?
