@@ -8,8 +8,11 @@ import signal
 import sys
 from pathlib import Path
 
+import modules
 from handlers import (
+    DownloadHandler,
     HomeHandler,
+    LanguageHandler,
     LiveHandler,
     MessagesHandler,
     NotFoundHandler,
@@ -22,6 +25,7 @@ from live import LiveFeed
 from rules import BODY_BYTES
 from storage import Storage
 
+from typhoon import locale
 from typhoon.ioloop import IOLoop
 from typhoon.web import Application
 
@@ -29,18 +33,29 @@ HERE = Path(__file__).resolve().parent
 
 
 def make_app(storage: Storage, live: LiveFeed) -> Application:
+    locale.load_translations(str(HERE / "translations"))
     return Application(
         [
             (r"/", HomeHandler),
             (r"/signin", SignInHandler),
             (r"/signout", SignOutHandler),
+            (r"/language", LanguageHandler),
             (r"/messages", MessagesHandler),
             (r"/messages/live", LiveHandler),
             (r"/messages/older", OlderHandler),
+            (r"/feed.json", DownloadHandler),
             (r"/pictures/(.*)", PictureHandler, {"path": str(storage.pictures)}),
         ],
         default_handler_class=NotFoundHandler,
         static_path=str(HERE / "static"),
+        template_path=str(HERE / "templates"),
+        ui_modules=modules,
+        compress_response=True,
+        cookie_secret=storage.cookie_secret(),
+        xsrf_cookies=True,
+        xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
+        cross_origin_protection=True,
+        login_url="/signin",
         storage=storage,
         live=live,
     )

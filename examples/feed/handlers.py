@@ -1,19 +1,27 @@
 """What happens on each request."""
 
-import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from http.client import responses
 from typing import Any
-from urllib.parse import urlsplit
 
-import pages
 from live import LiveFeed
 from rules import LARGEST_ID, Refused, clean_nickname, clean_text, picture_extension
 from storage import PAGE, SESSION_SECONDS, Message, Storage
 
-from typhoon.web import HTTPError, RequestHandler, StaticFileHandler
+from typhoon.escape import json_encode, xhtml_escape
+from typhoon.locale import Locale, get_supported_locales
+from typhoon.web import (
+    HTTPError,
+    RequestHandler,
+    ServerSentEvent,
+    StaticFileHandler,
+    authenticated,
+)
 
-COOKIE = "feed_session"
-POLL_SECONDS = 25.0  # under the half minute after which many proxies hang up
+SESSION = "feed_session"
+LANGUAGE = "feed_language"
+DOWNLOAD = 10_000  # messages in a download, the newest ones
 
 SECURITY_HEADERS = {
     # Nothing on the page comes from elsewhere, and no script or style stands in the HTML itself.
@@ -28,17 +36,15 @@ SECURITY_HEADERS = {
 
 
 class FeedHandler(RequestHandler):
-    """What the feed's handlers share: who is signed in, and how pages and errors are shown."""
+    """What the feed's handlers share: who is signed in, in which language, how errors look."""
 
     def set_default_headers(self) -> None:
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
 
     async def prepare(self) -> None:
-        if self.request.method == "POST" and not self.comes_from_our_page():
-            raise Refused("This form was sent from another site, so nothing was done.", 403)
-        token = self.get_cookie(COOKIE)
-        self.current_user = await self.storage.nickname_of(token) if token else None
+        if token := self.session_token():
+            self.current_user = await self.storage.nickname_of(token)
 
     @property
     def storage(self) -> Storage:
@@ -50,59 +56,80 @@ class FeedHandler(RequestHandler):
         live: LiveFeed = self.settings["live"]
         return live
 
-    def comes_from_our_page(self) -> bool:
-        """Whether the browser says so; without a word from one, no foreign page can be involved."""
-        site = self.request.headers.get("Sec-Fetch-Site")
-        if site is not None:
-            return site in ("same-origin", "none")
-        origin = self.request.headers.get("Origin")
-        return origin is None or urlsplit(origin).netloc == self.request.host
+    def session_token(self) -> str | None:
+        """What the session is found by; the signature spares the database all forgeries."""
+        token = self.get_signed_cookie(SESSION)
+        return token.decode() if token else None
+
+    def get_user_locale(self) -> Locale | None:
+        """The language that was chosen on the page; else the browser says what it likes."""
+        code = self.get_cookie(LANGUAGE)
+        return Locale.get(code) if code in get_supported_locales() else None
+
+    def keep_cookie(self, name: str, value: str, signed: bool = False) -> None:
+        """Set a cookie for as long as a session lasts, which scripts cannot read."""
+        days = SESSION_SECONDS / (24 * 3600)
+        secure = self.request.protocol == "https"
+        keep = self.set_signed_cookie if signed else self.set_cookie
+        keep(name, value, expires_days=days, httponly=True, samesite="Lax", secure=secure)
 
     def wants_json(self) -> bool:
         """Whether our script asks, rather than a plain form."""
         return "application/json" in self.request.headers.get("Accept", "")
 
-    def message_id(self, name: str) -> int:
-        """The argument of this name, which has to be a message's id."""
-        value = self.get_query_argument(name)
+    def message_id(self, name: str, value: str | None = None) -> int:
+        """The value, or the argument of this name, which has to be a message's id."""
+        if value is None:
+            value = self.get_query_argument(name)
         if not (value.isascii() and value.isdecimal() and len(value) < 20):
             raise HTTPError(400, "%s is not a message's id", name)
         return min(int(value), LARGEST_ID)
 
+    def for_script(self, message: Message) -> dict[str, Any]:
+        """A message as the script puts it into a page that is open."""
+        html = self.render_string("message.html", message=message)
+        return {"id": message.id, "html": html.decode()}
+
     def write_messages(self, messages: list[Message], **more: Any) -> None:
-        html = [{"id": message.id, "html": pages.message(message)} for message in messages]
-        self.write({"messages": html, **more})
+        self.write({"messages": [self.for_script(message) for message in messages], **more})
 
     async def show_home(self, before: int | None = None, **fields: str) -> None:
         """The page with the newest messages, or with those before the given one."""
         latest = self.live.latest
         newest = latest + 1 if before is None else before
         messages = await self.storage.messages_before(newest, PAGE + 1)
-        self.write(
-            pages.home(
-                self.static_url,
-                user=self.current_user,
-                messages=messages[:PAGE],
-                older=len(messages) > PAGE,
-                latest=latest if before is None else None,
-                **fields,
-            )
+        self.render(
+            "home.html",
+            messages=messages[:PAGE],
+            older=len(messages) > PAGE,
+            latest=latest if before is None else None,
+            count=await self.storage.count_messages(),
+            **{"error": "", "text": "", "nickname": "", "next_url": "", **fields},
         )
 
+    def render_linked_js(self, js_files: Iterable[str]) -> str:
+        """The scripts of the UI modules, each with names of its own."""
+        urls = [xhtml_escape(self.static_url(file)) for file in dict.fromkeys(js_files)]
+        return "".join(f'<script type="module" src="{url}"></script>' for url in urls)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        _, error, _ = kwargs.get("exc_info", (None, None, None))
+        _ = self.locale.translate
+        error = kwargs.get("exc_info", (None, None, None))[1]
         if isinstance(error, Refused):
-            sentence = error.sentence
+            sentence = error.sentence(self.locale)
+        elif status_code == 403:  # no token from our page, or another site's page sent it
+            sentence = _("This form was sent from another site, or is too old: nothing was done.")
         elif status_code == 404:
-            sentence = "There is nothing at this address."
+            sentence = _("There is nothing at this address.")
         elif status_code >= 500:
-            sentence = "Something broke on our side. Please try again."
+            sentence = _("Something broke on our side. Please try again.")
         else:
-            sentence = f"That did not work: {responses.get(status_code, 'error')}."
+            reason = responses.get(status_code, str(status_code))
+            sentence = _("That did not work: %(reason)s.") % {"reason": reason}
         if self.wants_json():
             self.finish({"error": sentence})
         else:
-            self.finish(pages.problem(self.static_url, status_code, sentence))
+            self.render("problem.html", status=status_code, sentence=sentence)
 
 
 class HomeHandler(FeedHandler):
@@ -115,32 +142,33 @@ class NotFoundHandler(FeedHandler):
     async def prepare(self) -> None:
         raise HTTPError(404)
 
+    def check_xsrf_cookie(self) -> None:
+        """There is nothing here to protect."""
+
 
 class SignInHandler(FeedHandler):
-    def get(self) -> None:
-        self.redirect("/")
+    async def get(self) -> None:
+        if self.current_user is None:
+            await self.show_home(next_url=self.get_next_url())
+        else:
+            self.redirect("/")
 
     async def post(self) -> None:
         nickname = self.get_body_argument("nickname", "")
         try:
             token = await self.storage.start_session(
-                clean_nickname(nickname), instead_of=self.get_cookie(COOKIE)
+                clean_nickname(nickname), instead_of=self.session_token()
             )
             if token is None:
-                raise Refused(f"“{nickname}” is signed in already. Choose another nickname.", 409)
+                sentence = "“%(nickname)s” is signed in already. Choose another nickname."
+                raise Refused(sentence, status=409, nickname=nickname)
         except Refused as refused:
             self.set_status(refused.status_code)
-            await self.show_home(error=refused.sentence, nickname=nickname)
+            sentence = refused.sentence(self.locale)
+            await self.show_home(error=sentence, nickname=nickname, next_url=self.get_next_url())
             return
-        self.set_cookie(
-            COOKIE,
-            token,
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="Lax",
-            secure=self.request.protocol == "https",
-        )
-        self.redirect("/", status=303)
+        self.keep_cookie(SESSION, token, signed=True)
+        self.redirect(self.get_next_url(), status=303)
 
 
 class SignOutHandler(FeedHandler):
@@ -148,10 +176,22 @@ class SignOutHandler(FeedHandler):
         self.redirect("/")
 
     async def post(self) -> None:
-        if token := self.get_cookie(COOKIE):
+        if token := self.session_token():
             await self.storage.end_session(token)
-        self.clear_cookie(COOKIE)
+        self.clear_cookie(SESSION)
         self.redirect("/", status=303)
+
+
+class LanguageHandler(FeedHandler):
+    def get(self) -> None:
+        self.redirect("/")
+
+    def post(self) -> None:
+        code = self.get_body_argument("code")
+        if code not in get_supported_locales():
+            raise HTTPError(400, "no translation for %r", code)
+        self.keep_cookie(LANGUAGE, code)
+        self.redirect(self.get_next_url(), status=303)
 
 
 class MessagesHandler(FeedHandler):
@@ -166,7 +206,7 @@ class MessagesHandler(FeedHandler):
             if self.wants_json():
                 raise
             self.set_status(refused.status_code)
-            await self.show_home(error=refused.sentence, text=text)
+            await self.show_home(error=refused.sentence(self.locale), text=text)
             return
         self.live.announce(message.id)
         if self.wants_json():
@@ -177,7 +217,7 @@ class MessagesHandler(FeedHandler):
 
     async def add_message(self, text: str) -> Message:
         if self.current_user is None:
-            raise Refused("You are signed out. Sign in to post.", 401)
+            raise Refused("You are signed out. Sign in to post.", status=401)
         text = clean_text(text)
         uploads = self.request.files.get("picture")
         picture = uploads[0].body if uploads else None
@@ -196,26 +236,36 @@ class OlderHandler(FeedHandler):
 
 
 class LiveHandler(FeedHandler):
-    """For the script: what is newer than the given message, as soon as there is something."""
-
-    waiter: asyncio.Future[None] | None = None
+    """For the script: messages newer than the given one, each as soon as it is there."""
 
     async def get(self) -> None:
-        after = self.message_id("after")
-        self.set_header("Content-Type", "application/json; charset=UTF-8")
-        self.waiter = self.live.newer_than(after)
-        try:
-            await self.flush()  # the headers go out at once: the browser knows it is connected
-            await asyncio.wait([self.waiter], timeout=POLL_SECONDS)
-            gone = self.waiter.cancelled()
-        finally:
-            self.waiter.cancel()
-        if not gone:
-            self.write_messages(await self.storage.messages_after(after))
+        # Who reconnects says which message came last.
+        await self.send_events(self.newer_than(self.message_id("after", self.last_event_id)))
 
-    def on_connection_close(self) -> None:
-        if self.waiter is not None:
-            self.waiter.cancel()
+    async def newer_than(self, message_id: int) -> AsyncIterator[ServerSentEvent]:
+        while True:
+            await self.live.newer_than(message_id)
+            for message in await self.storage.messages_after(message_id):
+                message_id = message.id
+                yield ServerSentEvent(self.for_script(message), id=str(message_id))
+
+
+class DownloadHandler(FeedHandler):
+    """The feed as a file, for those who are signed in."""
+
+    @authenticated
+    async def get(self) -> None:
+        messages = await self.storage.messages_before(LARGEST_ID, DOWNLOAD)
+        entries = [
+            {
+                "nickname": message.nickname,
+                "posted": datetime.fromtimestamp(message.posted, UTC).isoformat("T", "seconds"),
+                "text": message.text,
+                "picture": message.picture and f"/pictures/{message.picture}",
+            }
+            for message in messages
+        ]
+        self.send_bytes(json_encode(entries).encode(), "feed.json")
 
 
 class PictureHandler(StaticFileHandler):

@@ -1,8 +1,9 @@
-"""Who waits for news, and how they are told: the heart of long polling.
+"""Who waits for news, and how they are told: the heart of the live feed.
 
-A browser asks for what is newer than the last message it has. If there is nothing, its request
-waits here until somebody posts. One waiting request is one future and one connection, so the
-number of connections bounds the number of futures.
+Each page that is open holds one request, whose answer is a stream of events that never ends. When
+there is nothing newer than the last message on the page, the request waits here until somebody
+posts. One waiting request is one future and one connection, so the number of connections bounds
+the number of futures.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ class LiveFeed:
     def newer_than(self, message_id: int) -> asyncio.Future[None]:
         """A future that is done as soon as there is a message newer than this one.
 
-        Cancel it when nobody waits for it any more.
+        Cancel it, or the task that awaits it, when nobody waits for it any more.
         """
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if message_id < self.latest:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from typhoon.locale import Locale
 from typhoon.web import HTTPError
 
 NICKNAME_MIN = 2
@@ -15,22 +16,46 @@ LARGEST_ID = 2**63 - 1  # of an SQLite row
 
 
 class Refused(HTTPError):
-    """Input that breaks a rule. `sentence` is for the person who sent it."""
+    """Input that breaks a rule, with a message for the person who sent it.
 
-    def __init__(self, sentence: str, status: int = 400) -> None:
-        super().__init__(status, "%s", sentence)
-        self.sentence = sentence
+    The values are put into the message once it is translated. If it has a `plural`, the value
+    `count` says which form it takes.
+    """
+
+    def __init__(
+        self, message: str, plural: str | None = None, status: int = 400, **values: str | int
+    ) -> None:
+        super().__init__(status, "%s", message)
+        self.message = message
+        self.plural = plural
+        self.values = values
+
+    def sentence(self, locale: Locale) -> str:
+        if self.plural is None:
+            text = locale.translate(self.message)
+        else:
+            text = locale.translate(self.message, self.plural, int(self.values["count"]))
+        values = {
+            name: locale.friendly_number(value) if isinstance(value, int) else value
+            for name, value in self.values.items()
+        }
+        return text % values
 
 
 def clean_nickname(nickname: str) -> str:
     """The nickname as stored: letters of any script and digits; `_ - . '` and space inside."""
     nickname = unicodedata.normalize("NFKC", " ".join(nickname.split()))
     if not NICKNAME_MIN <= len(nickname) <= NICKNAME_MAX:
-        raise Refused(f"A nickname has {NICKNAME_MIN} to {NICKNAME_MAX} characters.")
+        raise Refused(
+            "A nickname has %(least)s to %(most)s characters.",
+            least=NICKNAME_MIN,
+            most=NICKNAME_MAX,
+        )
     # Categories L, M and N: letters, their accents and vowel signs, digits.
     for character in nickname:
         if unicodedata.category(character)[0] not in "LMN" and character not in " _-.'":
-            raise Refused(f"A nickname cannot contain “{character}”: use letters and digits.")
+            sentence = "A nickname cannot contain “%(character)s”: use letters and digits."
+            raise Refused(sentence, character=character)
     if not nickname[0].isalnum():
         raise Refused("A nickname starts with a letter or a digit.")
     return nickname
@@ -41,8 +66,10 @@ def clean_text(text: str) -> str:
     text = re.sub(r"\n{3,}", "\n\n", text.replace("\r\n", "\n").replace("\r", "\n").strip())
     if len(text) > TEXT_MAX:
         raise Refused(
-            f"That message has {len(text):,} characters; {TEXT_MAX:,} is the most. "
-            "Shorten it, or post it in parts."
+            "That message has %(count)s character; %(most)s is the most.",
+            "That message has %(count)s characters; %(most)s is the most.",
+            count=len(text),
+            most=TEXT_MAX,
         )
     return text
 
@@ -51,9 +78,10 @@ def picture_extension(picture: bytes) -> str:
     """`.png`, `.jpg`, `.gif` or `.webp`, told from the first bytes; names and headers can lie."""
     if len(picture) > PICTURE_BYTES:
         raise Refused(
-            f"That picture is {len(picture) / 2**20:.1f} MB; {PICTURE_BYTES // 2**20} MB is the "
-            "most. Make it smaller and try again.",
-            413,
+            "That picture is %(size)s MB; %(most)s MB is the most. Make it smaller and try again.",
+            status=413,
+            size=f"{len(picture) / 2**20:.1f}",
+            most=PICTURE_BYTES // 2**20,
         )
     if picture.startswith(b"\x89PNG\r\n\x1a\n"):
         return ".png"
@@ -63,4 +91,6 @@ def picture_extension(picture: bytes) -> str:
         return ".gif"
     if picture.startswith(b"RIFF") and picture[8:12] == b"WEBP":
         return ".webp"
-    raise Refused("That file is not a picture the feed can show: use PNG, JPEG, GIF or WebP.", 415)
+    raise Refused(
+        "That file is not a picture the feed can show: use PNG, JPEG, GIF or WebP.", status=415
+    )

@@ -1,4 +1,4 @@
-"""Sessions and messages in SQLite, pictures in a folder.
+"""Sessions, messages and the secret in SQLite, pictures in a folder.
 
 One thread owns the database, so that neither a slow disk nor a lock holds up the event loop, and
 nothing is written twice at once. The event loop awaits that thread's results.
@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS sessions (
     nickname      TEXT NOT NULL,
     nickname_key  TEXT NOT NULL UNIQUE,  -- folded: "Ada" and "ada" are one person
     started       REAL NOT NULL          -- seconds since 1970, UTC
+);
+CREATE TABLE IF NOT EXISTS secrets (
+    purpose  TEXT PRIMARY KEY,
+    secret   TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS messages (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -66,6 +70,10 @@ class Storage:
         """The newest message's id, 0 if there is none. Blocks: for the start only."""
         return self._thread.submit(self._latest_id).result()
 
+    def cookie_secret(self) -> str:
+        """What cookies are signed with, made at the first start. Blocks: for the start only."""
+        return self._thread.submit(self._cookie_secret).result()
+
     async def start_session(self, nickname: str, instead_of: str | None = None) -> str | None:
         """The token of a new session, or None if somebody else is signed in by this nickname.
 
@@ -84,6 +92,9 @@ class Storage:
         self, nickname: str, text: str, picture: bytes | None = None, extension: str = ""
     ) -> Message:
         return await self._run(self._add_message, nickname, text, picture, extension)
+
+    async def count_messages(self) -> int:
+        return await self._run(self._count_messages)
 
     async def messages_before(self, message_id: int, limit: int = PAGE) -> list[Message]:
         """The newest messages older than this one, the newest first."""
@@ -109,6 +120,16 @@ class Storage:
     def _latest_id(self) -> int:
         row = self._database.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
         return int(row[0])
+
+    def _cookie_secret(self) -> str:
+        with self._database as database:
+            values = ["cookies", secrets.token_urlsafe(32)]
+            database.execute("INSERT OR IGNORE INTO secrets VALUES (?, ?)", values)
+        query = "SELECT secret FROM secrets WHERE purpose = 'cookies'"
+        return str(self._database.execute(query).fetchone()[0])
+
+    def _count_messages(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM messages").fetchone()[0])
 
     def _start_session(self, nickname: str, instead_of: str | None) -> str | None:
         token = secrets.token_urlsafe(32)

@@ -242,7 +242,8 @@ def test_older_messages_come_without_a_reload(browse: Callable[[], Browser]) -> 
     ada = browse()
     ada.sign_in("ada")
     for number in range(1, 33):
-        body = f"const form = new FormData(); form.set('text', 'message {number}.');"
+        body = "const form = new FormData(document.getElementById('composer'));"
+        body += f"form.set('text', 'message {number}.');"
         ada.script(body + "return fetch('/messages', {method: 'POST', body: form}).then(() => 0)")
     ada.until_shown("message 32.")
     ada.driver.refresh()
@@ -265,3 +266,19 @@ def test_without_javascript_the_feed_is_forms_and_links(browse: Callable[[], Bro
     ada.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()
     wait.until(lambda driver: driver.find_elements(By.CLASS_NAME, "message"))
     assert "Plain and simple." in ada.driver.find_element(By.CLASS_NAME, "message").text
+
+
+def test_choosing_a_language_changes_the_page_and_the_script_s_words(
+    browse: Callable[[], Browser],
+) -> None:
+    ada = browse()
+    ada.sign_in("ada")
+    ada.post("Good morning.")
+    ada.driver.find_element(By.CSS_SELECTOR, "#languages summary").click()
+    ada.driver.find_element(By.CSS_SELECTOR, "#languages [value=ru]").click()
+    ada.until("document.documentElement.lang === 'ru'")
+    ada.until("document.getElementById('state').textContent === 'В эфире'")  # noqa: RUF001
+    ada.until("document.querySelector('time').textContent.match(/назад|сейчас/)")
+    ada.driver.refresh()
+    ada.until("document.documentElement.lang === 'ru'")
+    assert ada.errors() == []

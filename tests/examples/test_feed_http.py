@@ -1,7 +1,12 @@
 """The feed as a client without JavaScript sees it, and the addresses that its script uses."""
 
+# ruff: noqa: RUF001 (Russian and Chinese have letters of their own)
+
 from __future__ import annotations
 
+import csv
+import gzip
+import html
 import importlib
 import json
 import re
@@ -43,8 +48,11 @@ class Feed:
         self.app = module("feed").make_app(self.storage, self.live)
         self.server = start(self.app, max_body_size=module("rules").BODY_BYTES)
 
-    def sign_in(self, nickname: str) -> Person:
-        return Person(self.server.connect(), form(self.server.connect(), nickname))
+    def sign_in(self, nickname: str) -> Visitor:
+        visitor = Visitor(self.server.connect())
+        answer = visitor.sign_in(nickname)
+        assert answer.status == 303, answer.text
+        return visitor
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that happens in the server's event loop."""
@@ -53,40 +61,53 @@ class Feed:
             assert time.monotonic() < deadline
 
     def close(self) -> None:
-        """End the polls that still wait, then close the storage."""
+        """End the streams that still wait, then close the storage."""
         for client in self.server.clients:
             client.close()
         self.until(lambda: not self.live.waiting)
         self.storage.close()
 
 
-class Person:
-    """Somebody who is signed in, on a connection of their own."""
+class Visitor:
+    """Somebody with a browser that keeps cookies, on a connection of their own."""
 
-    def __init__(self, client: Client, signed_in: Response) -> None:
-        assert signed_in.status == 303, signed_in.text
+    def __init__(self, client: Client, **headers: str) -> None:
         self.client = client
-        self.headers = {"Cookie": (signed_in.header("Set-Cookie") or "").partition(";")[0]}
+        self.cookies: dict[str, str] = {}
+        self.headers = headers
+        self.token = self.get("/").text.partition('name="_xsrf" value="')[2].partition('"')[0]
 
-    def get(self, target: str) -> Response:
-        return self.client.get(target, self.headers)
+    def keep(self, answer: Response) -> Response:
+        for line in answer.header_list("Set-Cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer
+
+    def sent(self, headers: dict[str, str] | None) -> dict[str, str]:
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return {**self.headers, **({"Cookie": cookie} if cookie else {}), **(headers or {})}
+
+    def get(self, target: str, headers: dict[str, str] | None = None) -> Response:
+        return self.keep(self.client.get(target, self.sent(headers)))
+
+    def sign_in(
+        self, nickname: str, headers: dict[str, str] | None = None, **more: str
+    ) -> Response:
+        return self.post_form("/signin", headers, nickname=nickname, **more)
+
+    def post_form(
+        self, target: str, headers: dict[str, str] | None = None, **fields: str
+    ) -> Response:
+        kind = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+        body = urlencode({"_xsrf": self.token, **fields}).encode()
+        return self.keep(self.client.post(target, body, self.sent(kind)))
 
     def post(
         self, text: str, picture: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Response:
         kind, body = multipart(text, picture)
-        return self.client.post(
-            "/messages", body, {**self.headers, "Content-Type": kind, **(headers or {})}
-        )
-
-    def post_form(self, target: str) -> Response:
-        return self.client.post(target, b"", self.headers)
-
-
-def form(client: Client, nickname: str, headers: dict[str, str] | None = None) -> Response:
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    body = urlencode({"nickname": nickname}).encode()
-    return client.post("/signin", body, {**kind, **(headers or {})})
+        kinds = {"Content-Type": kind, "X-XSRFToken": self.token, **(headers or {})}
+        return self.client.post("/messages", body, self.sent(kinds))
 
 
 def multipart(text: str, picture: bytes | None) -> tuple[str, bytes]:
@@ -126,12 +147,16 @@ def test_pages_carry_security_headers(feed: Feed) -> None:
 
 
 def test_signing_in_sets_a_cookie_that_scripts_and_other_sites_cannot_use(feed: Feed) -> None:
-    answer = form(feed.server.connect(), "ada")
+    visitor = Visitor(feed.server.connect())
+    answer = visitor.sign_in("ada")
     assert (answer.status, answer.header("Location")) == (303, "/")
     cookie = (answer.header("Set-Cookie") or "").lower()
+    assert cookie.startswith("feed_session=")
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
-    assert len(re.findall(r"feed_session=([\w-]{43});", cookie)) == 1
+    signed = visitor.cookies["feed_session"]
+    visitor.cookies["feed_session"] = signed[:-2] + ('1"' if signed[-2] == "0" else '0"')
+    assert 'action="/signin"' in visitor.get("/").text, "a forged cookie is none"
 
 
 def test_who_is_signed_in_sees_their_name_and_the_composer(feed: Feed) -> None:
@@ -157,7 +182,7 @@ def test_good_nicknames(feed: Feed, nickname: str) -> None:
     ],
 )
 def test_bad_nicknames_are_explained(feed: Feed, nickname: str, sentence: str) -> None:
-    page = form(feed.server.connect(), nickname)
+    page = Visitor(feed.server.connect()).sign_in(nickname)
     assert page.status == 400
     assert sentence in page.text
     assert page.header("Set-Cookie") is None
@@ -166,7 +191,7 @@ def test_bad_nicknames_are_explained(feed: Feed, nickname: str, sentence: str) -
 
 def test_a_nickname_is_one_person_s_until_they_sign_out(feed: Feed) -> None:
     ada = feed.sign_in("Ada")
-    refused = form(feed.server.connect(), "ADA")
+    refused = Visitor(feed.server.connect()).sign_in("ADA")
     assert refused.status == 409
     assert "“ADA” is signed in already" in refused.text
     assert ada.post_form("/signout").status == 303
@@ -176,7 +201,10 @@ def test_a_nickname_is_one_person_s_until_they_sign_out(feed: Feed) -> None:
 
 def test_signing_in_again_ends_the_session_before(feed: Feed) -> None:
     ada = feed.sign_in("ada")
-    assert form(feed.server.connect(), "countess", ada.headers).status == 303
+    before = dict(ada.cookies)
+    assert ada.sign_in("countess").status == 303
+    assert "countess" in ada.get("/").text
+    ada.cookies = before
     assert 'action="/signin"' in ada.get("/").text
 
 
@@ -199,11 +227,11 @@ def test_a_posted_message_is_there_for_everybody(feed: Feed) -> None:
 def test_what_people_type_is_escaped(feed: Feed) -> None:
     attack = "<script>alert('x')</script> <img src=x onerror=\"alert(1)\"> &amp;"
     answer = feed.sign_in("ada").post(attack, headers=JSON)
-    for html in (parsed(answer)["messages"][0]["html"], feed.server.get("/").text):
-        assert "<script>alert" not in html
-        assert "<img src=x" not in html
-        assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in html
-        assert "&amp;amp;" in html
+    for page in (parsed(answer)["messages"][0]["html"], feed.server.get("/").text):
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
+        assert "&amp;amp;" in page
 
 
 def test_addresses_become_links(feed: Feed) -> None:
@@ -233,8 +261,7 @@ def test_an_empty_message_is_refused(feed: Feed, text: str) -> None:
 
 
 def test_posting_needs_a_session(feed: Feed) -> None:
-    kind, body = multipart("hello", None)
-    page = feed.server.post("/messages", body, {"Content-Type": kind})
+    page = Visitor(feed.server.connect()).post("hello")
     assert page.status == 401
     assert "You are signed out. Sign in to post." in page.text
     assert feed.live.latest == 0
@@ -316,9 +343,9 @@ def test_nothing_but_pictures_is_served(feed: Feed, name: str) -> None:
 def test_a_form_from_another_site_is_refused(feed: Feed, headers: dict[str, str]) -> None:
     page = feed.sign_in("ada").post("spam", headers=headers)
     assert page.status == 403
-    assert "This form was sent from another site, so nothing was done." in page.text
+    assert "This form was sent from another site, or is too old: nothing was done." in page.text
     assert feed.live.latest == 0
-    assert form(feed.server.connect(), "eve", headers).status == 403
+    assert Visitor(feed.server.connect()).sign_in("eve", headers).status == 403
 
 
 @pytest.mark.parametrize(
@@ -328,48 +355,69 @@ def test_a_form_from_the_feed_is_welcome(feed: Feed, headers: dict[str, str]) ->
     assert feed.sign_in("ada").post("hello", headers=headers).status == 303
 
 
-# ---- Long polling
+@pytest.mark.parametrize("token", ["", "2|aaaaaaaa|bbbb|1"])
+@pytest.mark.parametrize("target", ["/signin", "/signout", "/messages", "/language"])
+def test_a_form_without_the_token_of_our_page_is_refused(
+    feed: Feed, target: str, token: str
+) -> None:
+    ada = feed.sign_in("ada")
+    ada.token = token
+    page = ada.post_form(target, nickname="eve", text="spam", code="ru")
+    assert page.status == 403
+    assert "or is too old: nothing was done." in page.text
+    answer = ada.post_form(target, JSON, nickname="eve", text="spam", code="ru")
+    assert "or is too old" in parsed(answer)["error"]
+    assert feed.live.latest == 0
+    assert 'action="/messages"' in ada.get("/").text, "ada is signed in as before"
 
 
-def start_poll(feed: Feed, after: int) -> Client:
-    """Send a poll and read the head of its answer, which comes before the wait."""
+# ---- The live stream
+
+
+def start_stream(feed: Feed, after: int, headers: str = "") -> Client:
+    """Ask for events, and read the head of the answer."""
     client = feed.server.connect()
-    client.send(b"GET /messages/live?after=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % after)
+    head = f"GET /messages/live?after={after} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
+    client.send(head.encode())
+    answer = client.read_until(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"text/event-stream" in answer
     return client
 
 
-def test_a_poll_returns_when_somebody_posts(feed: Feed) -> None:
-    polls = [start_poll(feed, 0), start_poll(feed, 0)]
+def next_event(stream: Client) -> tuple[str, dict[str, Any]]:
+    """The id and the data of the next event."""
+    event = stream.read_until(b"\n\n").decode()
+    (number,) = re.findall(r"^id: (.*)$", event, re.M)
+    (data,) = re.findall(r"^data: (.*)$", event, re.M)
+    return number, json.loads(data)
+
+
+def test_events_come_when_somebody_posts(feed: Feed) -> None:
+    streams = [start_stream(feed, 0), start_stream(feed, 0)]
     feed.until(lambda: len(feed.live.waiting) == 2)
-    feed.sign_in("ada").post("news")
-    for poll in polls:
-        answer = poll.response()
-        assert answer.status == 200
-        (message,) = parsed(answer)["messages"]
-        assert "news" in message["html"]
-    assert not feed.live.waiting
+    ada = feed.sign_in("ada")
+    for number, text in enumerate(("news", "more news"), 1):
+        ada.post(text)
+        for stream in streams:
+            event_id, message = next_event(stream)
+            assert (event_id, message["id"]) == (str(number), number)
+            assert text in message["html"]
 
 
-def test_a_poll_shows_that_it_is_connected_before_there_is_news(feed: Feed) -> None:
-    head = start_poll(feed, 0).read_until(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200 ")
-    assert b"application/json" in head
-
-
-def test_a_poll_that_is_behind_returns_at_once_with_the_oldest_first(feed: Feed) -> None:
+def test_a_stream_that_is_behind_starts_with_the_oldest(feed: Feed) -> None:
     ada = feed.sign_in("ada")
     for text in ("one", "two", "three"):
         ada.post(text)
-    answer = start_poll(feed, 1).response()
-    assert [message["id"] for message in parsed(answer)["messages"]] == [2, 3]
+    stream = start_stream(feed, 1)
+    assert [next_event(stream)[0] for _ in range(2)] == ["2", "3"]
 
 
-def test_a_poll_ends_empty_handed_after_a_while(
-    feed: Feed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module("handlers"), "POLL_SECONDS", 0.01)
-    assert parsed(start_poll(feed, 0).response()) == {"messages": []}
-    assert not feed.live.waiting
+def test_who_reconnects_goes_on_where_the_stream_broke_off(feed: Feed) -> None:
+    ada = feed.sign_in("ada")
+    for text in ("one", "two", "three"):
+        ada.post(text)
+    assert next_event(start_stream(feed, 0, "Last-Event-ID: 2\r\n"))[0] == "3"
 
 
 @pytest.mark.parametrize("loop_kind", ["asyncio", "uvloop"])
@@ -377,9 +425,9 @@ def test_a_client_that_vanishes_waits_no_more(
     serve: Callable[..., Server], tmp_path: Path, loop_kind: str
 ) -> None:
     feed = Feed(lambda app, **options: serve(app, loop_kind=loop_kind, **options), tmp_path)
-    poll = start_poll(feed, 0)
+    stream = start_stream(feed, 0)
     feed.until(lambda: len(feed.live.waiting) == 1)
-    poll.close()
+    stream.close()
     feed.until(lambda: not feed.live.waiting)
     assert feed.sign_in("ada").post("still here").status == 303
     feed.close()
@@ -393,9 +441,9 @@ def test_a_message_s_id_is_a_number(feed: Feed, target: str, value: str) -> None
     assert parsed(answer)["error"] == "That did not work: Bad Request."
 
 
-def test_the_largest_id_finds_nothing_newer(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module("handlers"), "POLL_SECONDS", 0.01)
-    assert parsed(feed.server.get("/messages/live?after=" + "9" * 19)) == {"messages": []}
+def test_the_largest_id_finds_nothing_newer(feed: Feed) -> None:
+    start_stream(feed, 9 * 10**18)
+    feed.until(lambda: len(feed.live.waiting) == 1)
 
 
 # ---- Pages of messages
@@ -434,7 +482,7 @@ def test_the_feed_remembers_after_a_restart(tmp_path: Path, serve: Callable[...,
     ada.post("remember me")
     before.close()
     after = Feed(serve, tmp_path)
-    page = after.server.get("/", ada.headers)
+    page = after.server.get("/", ada.sent(None))
     assert after.live.latest == 1
     assert "remember me" in page.text
     assert 'action="/messages"' in page.text
@@ -442,27 +490,153 @@ def test_the_feed_remembers_after_a_restart(tmp_path: Path, serve: Callable[...,
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "language", "words"),
     [
-        (-5, "just now"),
-        (30, "just now"),
-        (50, "1 min ago"),
-        (1810, "30 min ago"),
-        (2 * 3600 + 5, "2 h ago"),
-        (3 * 86400 + 5, "3 d ago"),
+        (-2, "en", "0 seconds ago"),
+        (600, "en", "10 minutes ago"),
+        (2 * 3600 + 5, "en", "2 hours ago"),
+        (120, "ru", "2 минуты назад"),
+        (300, "ru", "5 минут назад"),
+        (3600 * 3, "zh-CN", "3小时前"),
+        (None, "en", "January 1, 1970"),
+        (None, "ru", "1 января 1970"),
+        (None, "zh-CN", "1970年1月1日"),
     ],
 )
-def test_times_are_relative(seconds: float, words: str) -> None:
-    assert module("pages").ago(time.time() - seconds) == words
-
-
-def test_old_times_are_dates() -> None:
-    assert module("pages").ago(86400 * 365.25 * 30) == "01 Jan 2000"
+def test_times_are_in_the_words_of_the_language(
+    feed: Feed, seconds: float | None, language: str, words: str
+) -> None:
+    feed.server.call(feed.storage.add_message, "ada", "hello")
+    feed.server.call(feed.live.announce, 1)
+    database = feed.storage._database
+    posted = 0.0 if seconds is None else time.time() - seconds
+    change = ["UPDATE messages SET posted = ?", [posted]]
+    feed.server.call(feed.storage._run, database.execute, *change)
+    page = feed.server.get("/", {"Accept-Language": language}).text
+    (shown,) = re.findall(r"<time [^>]*>([^<]*)</time>", page)
+    assert words in shown
 
 
 @pytest.mark.parametrize(
     ("nickname", "initials"),
     [("ada", "AD"), ("Ada Lovelace", "AL"), ("иван-да", "ИД"), ("x_", "X")],
 )
-def test_avatars_show_initials(nickname: str, initials: str) -> None:
-    assert f">{initials}</span>" in module("pages").avatar(nickname)
+def test_avatars_show_initials(feed: Feed, nickname: str, initials: str) -> None:
+    assert f">{initials}</span>" in feed.sign_in(nickname).get("/").text
+
+
+# ---- Languages
+
+
+@pytest.mark.parametrize(
+    ("accept", "lang", "words"),
+    [
+        ("", "en-US", "Join the feed"),
+        ("de, fr;q=0.5", "en-US", "Join the feed"),
+        ("ru", "ru", "Присоединиться"),
+        ("ru-RU, ru;q=0.9, en;q=0.8", "ru", "Присоединиться"),
+        ("en;q=0.5, zh-CN;q=0.9", "zh-CN", "有什么新鲜事？"),
+        ("zh-Hans-CN", "zh-CN", "有什么新鲜事？"),
+    ],
+)
+def test_the_browser_s_language(feed: Feed, accept: str, lang: str, words: str) -> None:
+    page = feed.server.get("/", {"Accept-Language": accept} if accept else None)
+    assert f'<html lang="{lang}"' in page.text
+    assert words in page.text
+
+
+def test_the_language_that_was_chosen_is_remembered(feed: Feed) -> None:
+    visitor = Visitor(feed.server.connect(), **{"Accept-Language": "zh-CN"})
+    answer = visitor.post_form("/language", code="ru", next="/signin?next=%2Ffeed.json")
+    assert (answer.status, answer.header("Location")) == (303, "/signin?next=%2Ffeed.json")
+    assert "Присоединиться" in visitor.get("/").text
+    assert "По этому адресу ничего нет." in visitor.get("/nowhere").text
+    refused = visitor.sign_in("x")
+    assert "В псевдониме от 2 до 20 символов." in refused.text
+    visitor.cookies["feed_language"] = "tlh"
+    assert "加入" in visitor.get("/").text, "a language that there is not counts for nothing"
+
+
+@pytest.mark.parametrize("code", ["", "de", "../ru"])
+def test_a_language_that_there_is_not_is_refused(feed: Feed, code: str) -> None:
+    assert Visitor(feed.server.connect()).post_form("/language", code=code).status == 400
+
+
+def test_choosing_a_language_leads_to_no_other_site(feed: Feed) -> None:
+    visitor = Visitor(feed.server.connect())
+    answer = visitor.post_form("/language", code="ru", next="//evil.example/")
+    assert answer.header("Location") == "/"
+
+
+def test_the_language_of_events_is_that_of_the_page(feed: Feed) -> None:
+    stream = start_stream(feed, 0, "Accept-Language: ru\r\n")
+    feed.sign_in("ada").post("hello", PICTURES["png"])
+    assert "Картинка от ada" in next_event(stream)[1]["html"]
+
+
+@pytest.mark.parametrize(
+    ("count", "russian", "english", "chinese"),
+    [
+        (1, "1 сообщение<", "1 message<", "1 条消息<"),
+        (2, "2 сообщения<", "2 messages<", "2 条消息<"),
+        (5, "5 сообщений<", "5 messages<", "5 条消息<"),
+        (21, "21 сообщение<", "21 messages<", "21 条消息<"),
+    ],
+)
+def test_plural_forms(feed: Feed, count: int, russian: str, english: str, chinese: str) -> None:
+    for _ in range(count):
+        feed.server.call(feed.storage.add_message, "ada", "hello")
+    for language, words in (("ru", russian), ("en", english), ("zh", chinese)):
+        assert words in feed.server.get("/", {"Accept-Language": language}).text
+
+
+def test_the_script_gets_each_plural_form_of_the_language(feed: Feed) -> None:
+    page = feed.server.get("/", {"Accept-Language": "ru"}).text
+    (attribute,) = re.findall(r'id="messages"[^>]*\sdata-words="([^"]*)"', page)
+    words = json.loads(html.unescape(attribute))
+    assert words["news"]["one"] == "%(count)s новое сообщение"
+    assert words["news"]["few"] == "%(count)s новых сообщения"
+    assert words["news"]["many"] == "%(count)s новых сообщений"
+
+
+@pytest.mark.parametrize("language", ["ru", "zh_CN"])
+def test_every_sentence_is_translated(language: str) -> None:
+    """Whatever the templates and the handlers say is in the file of each language."""
+    sources = [*FEED.glob("*.py"), *FEED.glob("templates/**/*.html")]
+    said = {
+        sentence
+        for source in sources
+        for pattern in (r'_\(\s*"([^"]+)"', r'_\("[^"]+", "([^"]+)"', r'Refused\(\s*"([^"]+)"')
+        for sentence in re.findall(pattern, source.read_text("utf-8"))
+    }
+    assert len(said) > 30
+    with open(FEED / "translations" / f"{language}.csv", encoding="utf-8") as file:
+        translated = {row[0] for row in csv.reader(file)}
+    assert said <= translated
+
+
+# ---- The download
+
+
+def test_the_feed_can_be_downloaded_by_who_is_signed_in(feed: Feed) -> None:
+    visitor = Visitor(feed.server.connect())
+    answer = visitor.get("/feed.json")
+    assert (answer.status, answer.header("Location")) == (302, "/signin?next=%2Ffeed.json")
+    page = visitor.get("/signin?next=%2Ffeed.json").text
+    assert '<input type="hidden" name="next" value="/feed.json">' in page
+    answer = visitor.sign_in("ada", next="/feed.json")
+    assert answer.header("Location") == "/feed.json"
+    visitor.post("<b>first</b>", PICTURES["png"])
+    visitor.post("second")
+    answer = visitor.get("/feed.json")
+    assert answer.header("Content-Disposition") == 'attachment; filename="feed.json"'
+    second, first = parsed(answer)
+    assert (first["nickname"], first["text"]) == ("ada", "<b>first</b>")
+    assert first["picture"].startswith("/pictures/")
+    assert (second["text"], second["picture"]) == ("second", None)
+
+
+def test_pages_are_compressed(feed: Feed) -> None:
+    page = feed.server.get("/", {"Accept-Encoding": "gzip"})
+    assert page.header("Content-Encoding") == "gzip"
+    assert b"Join the feed" in gzip.decompress(page.body)

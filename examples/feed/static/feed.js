@@ -1,11 +1,11 @@
-// Makes the feed live: new messages by long polling, posting without a reload, previews.
-// The page works without this file, as plain forms and links.
+// Makes the feed live: messages arrive as events, older ones come without a reload.
+// The page works without this file, as plain links.
 
-const POLL_LIMIT = 45_000; // ms; the server answers after 25 s at the latest
 const LONGEST_PAUSE = 30; // s between two attempts to reconnect
 
 const byId = (id) => document.getElementById(id);
 const feed = byId("messages");
+const words = JSON.parse(feed.dataset.words);
 
 // ---- Messages
 
@@ -20,31 +20,37 @@ function add({ id, html }, arrived) {
   if (byId(`message-${id}`)) return false;
   const message = element(html);
   message.classList.toggle("arrived", arrived);
+  refreshTimes(message);
   const next = [...feed.children].find((other) => Number(other.dataset.id) < id);
   feed.insertBefore(message, next ?? null);
   return true;
 }
 
-/** How long ago that was, in the words of ago() in pages.py. */
+const language = document.documentElement.lang;
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const absolute = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
+
+/** How long ago that was, or when, on the reader's clock. */
 function ago(date) {
-  const seconds = (Date.now() - date) / 1000;
-  if (seconds < 45) return "just now";
-  if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
-  if (seconds < 24 * 3600) return `${Math.round(seconds / 3600)} h ago`;
-  if (seconds < 7 * 24 * 3600) return `${Math.round(seconds / (24 * 3600))} d ago`;
-  return date.toLocaleDateString("en-GB", { day: "2-digit", month: "short", year: "numeric" });
+  const seconds = Math.max(0, (Date.now() - date) / 1000);
+  if (seconds < 5) return relative.format(0, "second");
+  if (seconds < 50) return relative.format(-Math.round(seconds), "second");
+  if (seconds < 50 * 60) return relative.format(-Math.round(seconds / 60), "minute");
+  if (seconds < 24 * 3600) return relative.format(-Math.round(seconds / 3600), "hour");
+  return absolute.format(date);
 }
 
-function refreshTimes() {
-  for (const time of document.querySelectorAll("time")) {
+function refreshTimes(part = document) {
+  for (const time of part.querySelectorAll("time")) {
     const date = new Date(time.dateTime);
     time.textContent = ago(date);
-    time.title = date.toLocaleString();
+    time.title = absolute.format(date);
   }
 }
 
 // ---- News: a count in the title of a hidden tab, a button for who has scrolled down
 
+const plurals = new Intl.PluralRules(language);
 const title = document.title;
 const news = byId("news");
 let unseen = 0;
@@ -54,13 +60,14 @@ function noteNews(count) {
   unseen = seen ? 0 : unseen + count;
   document.title = unseen ? `(${unseen}) ${title}` : title;
   news.hidden = unseen === 0;
-  news.textContent = unseen === 1 ? "1 new message" : `${unseen} new messages`;
+  const form = plurals.select(unseen);
+  news.textContent = words.news[form].replace("%(count)s", unseen.toLocaleString(language));
 }
 
-// ---- Long polling
+// ---- The stream of events
 
 const state = byId("state");
-let latest = Number(feed?.dataset.latest);
+let latest = Number(feed.dataset.latest);
 
 function showState(name, text) {
   if (state.dataset.state === name && state.textContent === text) return;
@@ -69,16 +76,25 @@ function showState(name, text) {
   state.textContent = text;
 }
 
-/** One request that the server answers when there is something new, or after a while. */
-async function poll() {
-  const signal = AbortSignal.timeout(POLL_LIMIT);
-  const response = await fetch(`/messages/live?after=${latest}`, { signal });
-  if (!response.ok) throw new Error(`the server answered ${response.status}`);
-  showState("live", "Live"); // the headers come before the wait
-  const { messages } = await response.json();
-  const count = messages.filter((message) => add(message, true)).length;
-  latest = messages.at(-1)?.id ?? latest;
-  if (count) noteNews(count);
+/** Take messages as they come. Returns when the connection is lost: whether there was one. */
+function listen() {
+  return new Promise((lost) => {
+    const source = new EventSource(`/messages/live?after=${latest}`);
+    let opened = false;
+    source.addEventListener("open", () => {
+      opened = true;
+      showState("live", words.live);
+    });
+    source.addEventListener("message", ({ data }) => {
+      const message = JSON.parse(data);
+      latest = message.id;
+      if (add(message, true)) noteNews(1);
+    });
+    source.addEventListener("error", () => {
+      source.close(); // it would come back by itself, but say nothing of it
+      lost(opened);
+    });
+  });
 }
 
 /** Wait this many seconds, counting down for the reader; less if the network comes back. */
@@ -86,123 +102,21 @@ async function pause(seconds) {
   const end = Date.now() + seconds * 1000;
   const online = new Promise((resolve) => addEventListener("online", resolve, { once: true }));
   for (let left = end - Date.now(); left > 0; left = end - Date.now()) {
-    if (!navigator.onLine) showState("offline", "Offline");
-    else showState("waiting", `Retrying in ${Math.ceil(left / 1000)} s`);
+    if (!navigator.onLine) showState("offline", words.offline);
+    else showState("waiting", words.retrying.replace("%(seconds)s", Math.ceil(left / 1000)));
     const second = new Promise((resolve) => setTimeout(resolve, Math.min(left, 1000)));
     if ((await Promise.race([online, second])) instanceof Event) break;
   }
-  showState("waiting", "Connecting…");
+  showState("waiting", words.connecting);
 }
 
 async function follow() {
-  showState("waiting", "Connecting…");
+  showState("waiting", words.connecting);
   for (let failures = 0; ; ) {
-    try {
-      await poll();
-      failures = 0;
-    } catch {
-      failures += 1;
-      // 1, 2, 4 … 30 s, each a little different so that not everybody comes back at once
-      await pause(Math.min(2 ** (failures - 1), LONGEST_PAUSE) * (0.75 + Math.random() / 2));
-    }
+    failures = (await listen()) ? 1 : failures + 1;
+    // 1, 2, 4 … 30 s, each a little different so that not everybody comes back at once
+    await pause(Math.min(2 ** (failures - 1), LONGEST_PAUSE) * (0.75 + Math.random() / 2));
   }
-}
-
-// ---- Posting
-
-function compose(form) {
-  const text = form.elements.text;
-  const file = form.elements.picture;
-  const button = form.querySelector("button[type=submit]");
-  const preview = byId("preview");
-  const image = preview.querySelector("img");
-  const count = byId("count");
-  const notice = byId("notice");
-  const largest = Number(form.dataset.pictureBytes);
-
-  const complain = (sentence) => {
-    notice.textContent = sentence;
-    notice.hidden = !sentence;
-  };
-
-  const refresh = () => {
-    const left = text.maxLength - text.value.length;
-    count.textContent = left <= 200 ? left : "";
-    count.classList.toggle("full", left <= 20);
-    button.disabled = !text.value.trim() && !file.files.length;
-  };
-
-  const showPicture = () => {
-    complain("");
-    const picture = file.files[0];
-    if (picture && picture.size > largest) {
-      file.value = "";
-      complain(`That picture is ${(picture.size / 2 ** 20).toFixed(1)} MB; ` +
-        `${largest / 2 ** 20} MB is the most.`);
-    }
-    URL.revokeObjectURL(image.src);
-    preview.hidden = !file.files.length;
-    if (file.files.length) image.src = URL.createObjectURL(file.files[0]);
-    else image.removeAttribute("src");
-    refresh();
-  };
-
-  /** Take the picture out of a paste or a drop. */
-  const take = (event, data) => {
-    const picture = [...(data?.files ?? [])].find((item) => item.type.startsWith("image/"));
-    if (!picture) return;
-    event.preventDefault();
-    const list = new DataTransfer();
-    list.items.add(picture);
-    file.files = list.files;
-    showPicture();
-  };
-
-  const send = async () => {
-    const headers = { Accept: "application/json" };
-    const body = new FormData(form);
-    const response = await fetch(form.action, { method: "POST", headers, body });
-    const answer = await response.json();
-    if (!response.ok) return complain(answer.error);
-    answer.messages.forEach((message) => add(message, true));
-    form.reset();
-    showPicture();
-    text.focus();
-  };
-
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    complain("");
-    button.disabled = true;
-    button.textContent = "Posting…";
-    try {
-      await send();
-    } catch {
-      complain("The message could not be sent. Check the connection and try again.");
-    }
-    button.textContent = "Post";
-    refresh();
-  });
-  text.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !button.disabled) {
-      form.requestSubmit();
-    }
-  });
-  text.addEventListener("input", refresh);
-  text.addEventListener("paste", (event) => take(event, event.clipboardData));
-  file.addEventListener("change", showPicture);
-  preview.querySelector("button").addEventListener("click", () => {
-    file.value = "";
-    showPicture();
-  });
-  for (const [name, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
-    form.addEventListener(name, (event) => {
-      if (name === "dragover") event.preventDefault();
-      form.classList.toggle("dragging", over);
-    });
-  }
-  form.addEventListener("drop", (event) => take(event, event.dataTransfer));
-  refresh();
 }
 
 // ---- Older messages, and pictures in full size
@@ -216,7 +130,6 @@ async function showOlder(event) {
     const { messages, older } = await response.json();
     messages.forEach((message) => add(message, false));
     link.hidden = !older;
-    refreshTimes();
   } catch {
     location.assign(`/?before=${last}`);
   }
@@ -232,18 +145,17 @@ function showPicture(event) {
   box.showModal();
 }
 
-if (feed) {
-  refreshTimes();
-  setInterval(refreshTimes, 20_000);
-  feed.addEventListener("click", showPicture);
-  byId("older").addEventListener("click", showOlder);
-  byId("lightbox").addEventListener("click", (event) => event.currentTarget.close());
-  if (byId("composer")) compose(byId("composer"));
-  if (!Number.isNaN(latest)) {
-    news.addEventListener("click", () => scrollTo({ top: 0, behavior: "smooth" }));
-    for (const name of ["scroll", "visibilitychange"]) {
-      document.addEventListener(name, () => noteNews(0));
-    }
-    follow();
+refreshTimes();
+setInterval(refreshTimes, 20_000, document);
+feed.addEventListener("click", showPicture);
+byId("older").addEventListener("click", showOlder);
+byId("lightbox").addEventListener("click", (event) => event.currentTarget.close());
+// The composer's script says so when it has posted.
+document.addEventListener("posted", ({ detail }) => detail.forEach((message) => add(message, true)));
+if (!Number.isNaN(latest)) {
+  news.addEventListener("click", () => scrollTo({ top: 0, behavior: "smooth" }));
+  for (const name of ["scroll", "visibilitychange"]) {
+    document.addEventListener(name, () => noteNews(0));
   }
+  follow();
 }
