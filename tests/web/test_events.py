@@ -16,11 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support import Client
+from support import Client, StreamServer
 from typhoon import gen
+from typhoon.httpserver import HTTPServer
 from typhoon.iostream import StreamClosedError
 from typhoon.web import Application, OutputTransform, RequestHandler, ServerSentEvent
 
+drivers = pytest.mark.parametrize("server_class", [HTTPServer, StreamServer])
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -106,6 +108,7 @@ def events(serve, loop_kind):
 
     def start(generator: Callable[[RequestHandler], AsyncIterator[Any]], **options: Any) -> Any:
         settings = options.pop("settings", {})
+        server_class = options.pop("server_class", HTTPServer)
 
         class Handler(RequestHandler):
             calls: list[str] = []
@@ -123,7 +126,7 @@ def events(serve, loop_kind):
                 self.calls.append("finish")
 
         app = Application([("/", Handler)], **settings)
-        server = serve(app, loop_kind=loop_kind)
+        server = serve(app, loop_kind=loop_kind, server_class=server_class)
         server.app, server.calls = app, Handler.calls
         return server
 
@@ -139,14 +142,15 @@ def read_events(client: Client, count: int = 1) -> list[dict[str, str]]:
     return found
 
 
-def test_a_stream_that_ends(events):
+@drivers
+def test_a_stream_that_ends(events, server_class):
     async def generate(handler):
         yield "one"
         yield {"two": 2}
         yield ["three"]
         yield ServerSentEvent("four", event="last", id="4")
 
-    server = events(generate, retry=2000)
+    server = events(generate, retry=2000, server_class=server_class)
     client = server.connect()
     for _ in range(2):
         answer = client.get("/")
@@ -333,7 +337,8 @@ def test_any_asynchronous_iterable(serve):
     assert [event["data"] for event in parse(text)] == ["0", "1", "2"]
 
 
-def test_a_slow_client_makes_the_generator_wait(events):
+@drivers
+def test_a_slow_client_makes_the_generator_wait(events, server_class):
     sent: list[int] = []
     large = "x" * (1 << 20)
 
@@ -343,7 +348,7 @@ def test_a_slow_client_makes_the_generator_wait(events):
             yield large
             await asyncio.sleep(0)
 
-    server = events(generate, keepalive=0.01)
+    server = events(generate, keepalive=0.01, server_class=server_class)
     client = server.connect()
     client.send(GET)
 
@@ -370,8 +375,9 @@ def wait_until_over(server: Any) -> None:
     server.call(settle)
 
 
+@drivers
 @pytest.mark.parametrize("where", ["waiting", "flushing", "stubborn", "failing"])
-def test_a_client_that_goes(events, caplog, where):
+def test_a_client_that_goes(events, caplog, where, server_class):
     started = threading.Event()
     steps: list[str] = []
 
@@ -397,7 +403,7 @@ def test_a_client_that_goes(events, caplog, where):
             await asyncio.sleep(0)
             steps.append("closed")
 
-    server = events(generate)
+    server = events(generate, server_class=server_class)
     client = server.connect()
     client.send(GET)
     client.read_until(b"data: x\n")

@@ -105,6 +105,8 @@ def _zstd() -> Coding | None:
             options = {
                 parameter.compression_level: level,
                 parameter.window_log: ZSTD_STREAM_WINDOW,
+                parameter.hash_log: ZSTD_STREAM_WINDOW - 1,
+                parameter.chain_log: ZSTD_STREAM_WINDOW - 1,
             }
             encoder = compressor(options=options)
             return _Stream(
