@@ -287,6 +287,9 @@ class Endless(RequestHandler):
         await asyncio.Event().wait()
 
 
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+
+
 class Echo(RequestHandler):
     async def get(self) -> None:
         self.set_status(101)
@@ -304,7 +307,7 @@ def test_clients_that_go_leave_no_cycles(
 ) -> None:
     async def visit(port: int) -> None:
         client = await TCPClient().connect("127.0.0.1", port)
-        await client.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nx\n")
+        await client.write(REQUEST + b"x\n")
         await client.read_until(last)
         client.close()
 

@@ -25,9 +25,9 @@ def take_over(
     if is_plain and transport.get_write_buffer_size() == 0:
         own = socket.socket(fileno=os.dup(sock.fileno()))
         transport.set_protocol(asyncio.Protocol())
-        transport.abort()  # closes its descriptor, which leaves ours connected
+        transport.close()  # closes its descriptor, which leaves ours connected
         if hasattr(transport, "_read_ready_cb"):
-            # asyncio's own transport refers to itself by this, for good.
+            # In Python 3.11 asyncio's own transport refers to itself by this, for good.
             transport._read_ready_cb = None
     else:
         own, far = socket.socketpair()
