@@ -193,7 +193,11 @@ def _normal(path: str) -> str:
 
 def is_below(path: str, directory: str) -> bool:
     """Whether a path is this directory or below it, by its text."""
-    return path == directory or path.startswith(os.path.join(directory, ""))
+    if not path.startswith(directory):
+        return False
+    # The root of a file system ends with a separator itself.
+    end = len(directory)
+    return len(path) == end or path[end] == os.path.sep or directory.endswith(os.path.sep)
 
 
 def as_directories(allowed: Directories | None, root: str) -> list[str]:

@@ -27,28 +27,26 @@ def stamp_of(result: os.stat_result) -> Stamp:
     return result.st_dev, result.st_ino, result.st_mtime_ns
 
 
-def settled_stamp(directory: str) -> Stamp | None:
-    """The stamp of a directory; None if that is too new to change with the directory."""
-    try:
-        result = os.stat(directory)
-    except OSError:
-        return None
-    return None if time.time() - result.st_mtime < SETTLED else stamp_of(result)
-
-
-def codings_beside(path: str, stamp: Stamp | None) -> tuple[str, ...]:
+def codings_beside(path: str) -> tuple[tuple[str, ...], Stamp | None]:
     """The codings in which there is a file beside this one, by its name alone.
 
-    `stamp` is that of the directory. As long as it stays the same, nothing is looked up again.
+    And the stamp of the directory, as long as which stays the same, nothing is looked up again;
+    None if the directory is too new for its stamp to tell of changes.
     """
-    known = _known.get(path, stamp) if stamp is not None else None
-    if known is None:
-        known = tuple(
-            coding for coding, suffix in SUFFIXES.items() if os.path.lexists(path + suffix)
-        )
-        if stamp is not None:
-            _known.put(path, stamp, known, MAX_KNOWN)
-    return known
+    directory = path.rpartition(os.path.sep)[0]
+    try:
+        result = os.stat(directory or os.path.sep)
+    except OSError:
+        return (), None
+    stamp = stamp_of(result)
+    known = _known.get(path, stamp)
+    if known is not None:
+        return known, stamp
+    found = tuple(coding for coding, suffix in SUFFIXES.items() if os.path.lexists(path + suffix))
+    if time.time() - result.st_mtime < SETTLED:
+        return found, None
+    _known.put(path, stamp, found, MAX_KNOWN)
+    return found, stamp
 
 
 def open_sibling(file: OpenFile, coding: str, directories: list[str]) -> OpenFile | None:

@@ -139,13 +139,10 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         if file is None:
             return False
         header = request._header
-        if (
-            header("If-None-Match")
-            or header("If-Modified-Since")
-            or header("Range")
-            or header("If-Match")
-            or header("If-Unmodified-Since")
-        ):
+        if header("Range") or header("If-Match") or header("If-Unmodified-Since"):
+            return False
+        condition = header("If-None-Match")
+        if not condition and header("If-Modified-Since"):
             return False
         coding = None
         accepted = header("Accept-Encoding")
@@ -163,6 +160,9 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             return False
         self._etag = (served.etag,)
         self._headers.update(served.headers)
+        if condition and self.check_etag_header():
+            self.set_status(304)
+            return True
         self.write(served.body)
         self._flush_through_transforms()
         return True
@@ -199,12 +199,16 @@ class StaticFileHandler(StaticFiles, RequestHandler):
 
     def _unhashed(self) -> list[OpenFile]:
         """The files whose versions are needed and take a while to find out."""
-        if self._file is None:
-            return []
-        needed = [self._file]
-        if self._original is not None and self._has_version():
-            needed.append(self._original)
-        return [file for file in needed if self._is_slow_to_hash(file)]
+        found = []
+        if self._file is not None and self._is_slow_to_hash(self._file):
+            found.append(self._file)
+        if (
+            self._original is not None
+            and self._is_slow_to_hash(self._original)
+            and self._has_version()
+        ):
+            found.append(self._original)
+        return found
 
     async def _hash_and_serve(self, include_body: bool) -> None:
         try:
@@ -280,7 +284,7 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             now = datetime.datetime.now(datetime.UTC)
             self.set_header("Expires", now + datetime.timedelta(seconds=cache_time))
             self.set_header("Cache-Control", f"max-age={cache_time}")
-        elif self._has_version() and type(self).get_cache_time is _default_cache_time:
+        elif self.request.query and self._has_version() and self._has_default("get_cache_time"):
             # Another version than this one: keep it, but ask each time (RFC 9111 §5.2.2.4).
             self.set_header("Expires", datetime.datetime.now(datetime.UTC))
             self.set_header("Cache-Control", "no-cache")
@@ -302,7 +306,8 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         answered: a directory with a default file is redirected to its name with a slash.
         """
         root = absolute(root)
-        self._allowed = as_directories(self.allowed_symlink_directory, root)
+        links = self.allowed_symlink_directory
+        self._allowed = [root] if links is None else as_directories(links, root)
         file = representation.open_for_client(absolute_path, root, self._allowed, self.path)
         if file.is_directory and self.default_filename is not None:
             url_path = self.request.path
@@ -323,18 +328,13 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         return self.precompressed and bool(self.settings.get("static_precompressed", True))
 
     def _serves_siblings(self) -> bool:
-        cls = type(self)
-        return (
-            self._wants_siblings()
-            and cls._has_default("get_content", "get_content_version")
-            and cls.get_content_size is StaticFileHandler.get_content_size
-            and cls.compute_etag is StaticFileHandler.compute_etag
+        return self._wants_siblings() and self._has_default(
+            "get_content", "get_content_version", "get_content_size", "compute_etag"
         )
 
     def _choose_sibling(self, file: OpenFile) -> None:
         """Take the precompressed file in place of this one, if the client likes that better."""
-        self._stamp = siblings.settled_stamp(os.path.dirname(file.path))
-        self._siblings = siblings.codings_beside(file.path, self._stamp)
+        self._siblings, self._stamp = siblings.codings_beside(file.path)
         if not self._siblings:
             return
         accepted = self.request.headers.get("Accept-Encoding")
@@ -398,10 +398,9 @@ class StaticFileHandler(StaticFiles, RequestHandler):
         return self._get_cached_version(path, file)
 
     def _close_files(self) -> None:
-        for file in (self._file, self._original):
-            if file is not None:
-                file.close()
-        self._file = self._original = None
-
-
-_default_cache_time = StaticFileHandler.get_cache_time
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._original is not None:
+            self._original.close()
+            self._original = None

@@ -1,11 +1,13 @@
 """What is known of static files without a request: their content, their versions, their URLs."""
 
 import asyncio
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from typhoon import _core
 from typhoon.log import gen_log
 from typhoon.web import siblings
 from typhoon.web.errors import HTTPError
@@ -165,11 +167,12 @@ class StaticFiles:
 
     @classmethod
     def _has_default(cls, *names: str) -> bool:
-        """Whether none of these class methods is overridden."""
-        return all(
-            getattr(getattr(cls, name), "__func__", None) is getattr(StaticFiles, name).__func__
-            for name in names
-        )
+        """Whether no subclass overrides any of these methods."""
+        version = _core.class_version(cls)
+        # Without a version, nobody says when the class changes.
+        this: Any = cls
+        overridden = _known_overridden(this, version) if version else _overridden(this)
+        return overridden.isdisjoint(names)
 
     @classmethod
     def _reads_files(cls) -> bool:
@@ -191,6 +194,21 @@ class StaticFiles:
         """Find out the version of a large file, which must not be closed meanwhile."""
         key = cls, file.path, stamp_of(file.stat)
         return _hashing.start(key, lambda: cls._get_cached_version(file.path, file))
+
+
+def _overridden(handler_class: type[StaticFiles]) -> frozenset[str]:
+    """The names that subclasses of the handler class which is built on `StaticFiles` define."""
+    found: set[str] = set()
+    for base in handler_class.__mro__:
+        if StaticFiles in base.__bases__:
+            break
+        found.update(vars(base))
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=256)
+def _known_overridden(handler_class: Any, _version: int) -> frozenset[str]:
+    return _overridden(handler_class)
 
 
 class ClassContent:

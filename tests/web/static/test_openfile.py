@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from static_files import TEXT, Start
-from typhoon.web.openfile import ForbiddenFileError, open_inside
+from typhoon.web.openfile import ForbiddenFileError, is_below, open_inside
 
 # --- what is not to be served --------------------------------------------------------------------
 
@@ -166,3 +166,18 @@ def test_alternate_data_streams(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for path in ("robots.txt:secret", "robots.txt::$DATA", "robots.txt:secret:$DATA"):
             with pytest.raises(ForbiddenFileError):
                 open_inside(f"{root}/{path}", [str(root)])
+
+
+@pytest.mark.parametrize(
+    ("path", "directory", "below"),
+    [
+        ("/a/b", "/a", True),
+        ("/a", "/a", True),
+        ("/ab", "/a", False),
+        ("/", "/a", False),
+        ("/b", "/", True),
+        ("/", "/", True),
+    ],
+)
+def test_below(path: str, directory: str, below: bool) -> None:
+    assert is_below(path, directory) is below
