@@ -418,6 +418,15 @@ def test_an_exception_whose_str_fails(show):
     assert "BadError" in show(action).text
 
 
+def test_notes_that_are_no_text(show):
+    def action() -> None:
+        error = ValueError()
+        error.__notes__ = [5, BrokenRepr(ValueError)]
+        raise error
+
+    assert "its repr() raised ValueError" in show(action).text
+
+
 def test_text_that_cannot_be_encoded_or_seen(show):
     def action() -> None:
         local = "\ud800"

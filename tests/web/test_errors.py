@@ -243,6 +243,30 @@ def test_a_reason_from_the_client_stays_harmless(serve, where, accept):
     assert server.get(f"/{where}", {"Accept": CHROMIUM}).text.count("a &amp; &quot;b&quot;") == 2
 
 
+@pytest.mark.parametrize("accept", [CHROMIUM, AXIOS])
+def test_the_type_of_the_page_is_its_own(serve, accept):
+    class Own(Handler):
+        def set_default_headers(self) -> None:
+            self.set_header("Content-Type", "application/pdf")
+
+    app = Application([(r"/(\w+)", Own, {"action": throw(lambda: HTTPError(404))})])
+    answer = serve(app).get("/sync", {"Accept": accept})
+    assert answer.header("Content-Type") in (
+        "text/html; charset=UTF-8",
+        "application/problem+json",
+    )
+
+
+def test_head_is_answered_without_the_page(serve):
+    class Head(RequestHandler):
+        def head(self) -> None:
+            raise ValueError
+
+    client = serve(Application([("/", Head)], serve_traceback=True)).connect()
+    for accept in (CHROMIUM, AXIOS, "*/*"):
+        assert client.request("HEAD", "/", {"Accept": accept}).status == 500
+
+
 def test_vary_of_the_application_is_kept(serve):
     class Own(Handler):
         def set_default_headers(self) -> None:

@@ -308,6 +308,9 @@ def test_template_loader(serve):
         ({"trusted_origins": "https://example.org"}, "list of origins"),
         ({"ui_modules": "modules"}, "a module, a dict"),
         ({"ui_methods": 1}, "a module, a dict"),
+        ({"websocket_max_message_size": "10 MiB"}, "number of bytes"),
+        ({"websocket_ping_interval": "5"}, "number of seconds"),
+        ({"websocket_ping_timeout": "5"}, "number of seconds"),
         ({"xsrf_cookie_kwargs": True}, "arguments for set_cookie"),
     ],
 )

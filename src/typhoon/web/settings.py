@@ -32,6 +32,9 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "template_path": (_PATH, "the path of a folder"),
     "ui_methods": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "ui_modules": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
+    "websocket_max_message_size": ((int,), "a number of bytes"),
+    "websocket_ping_interval": ((int, float), "a number of seconds"),
+    "websocket_ping_timeout": ((int, float), "a number of seconds"),
     "xsrf_cookie_kwargs": ((Mapping,), 'a dict of arguments for set_cookie, as {"secure": True}'),
     "xsrf_cookie_name": ((str,), 'the name of a cookie, such as "_xsrf"'),
 }

@@ -74,6 +74,7 @@ def answer_error(
             sentence = _SENTENCES.get(status_code) or (
                 "The server could not complete this request." if status_code >= 500 else ""
             )
+            handler.set_header("Content-Type", "text/html; charset=UTF-8")
             page = _PAGE.format(title=title, status=status_code, reason=reason, sentence=sentence)
         else:
             page = f"<html><title>{title}</title><body>{title}</body></html>"

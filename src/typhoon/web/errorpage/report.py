@@ -213,7 +213,10 @@ def _message(error: BaseException) -> tuple[str, list[str]]:
         first = next(iter(summary.format_exception_only()), "").rstrip("\n")
         message = first.partition(": ")[2]
     notes = getattr(error, "__notes__", None)
-    texts = [str(note) for note in notes[:NOTES]] if isinstance(notes, list) else []
+    texts = [
+        note if isinstance(note, str) else describe(note)
+        for note in (notes[:NOTES] if isinstance(notes, list) else ())
+    ]
     return (
         visible(shortened(message, MESSAGE_LENGTH)),
         [visible(shortened(text, MESSAGE_LENGTH)) for text in texts],
