@@ -66,6 +66,14 @@ impl Output {
         self.write.bind(py).call1((data,)).map(drop)
     }
 
+    /// Whether the transport is closed, or about to be.
+    pub fn is_closing(&self, py: Python<'_>) -> PyResult<bool> {
+        let transport = self.transport.bind(py);
+        transport
+            .call_method0(intern!(py, "is_closing"))?
+            .is_truthy()
+    }
+
     /// How many of the bytes the socket has taken.
     #[cfg(unix)]
     #[allow(unsafe_code)]
@@ -82,10 +90,7 @@ impl Output {
                 return Ok(0);
             }
         }
-        if transport
-            .call_method0(intern!(py, "is_closing"))?
-            .is_truthy()?
-        {
+        if self.is_closing(py)? {
             return Ok(0);
         }
         // SAFETY: the transport is open, so it has not closed its socket, and will not do so

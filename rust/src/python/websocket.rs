@@ -314,7 +314,13 @@ impl WebSocketConnection {
         let output = slf.borrow().output.as_ref().map(|output| output.handle(py));
         if let Some(output) = output {
             let queued = output.send(py, frames)?;
-            if let Some(output) = &mut slf.borrow_mut().output {
+            let gone = queued && output.is_closing(py)?;
+            let mut this = slf.borrow_mut();
+            if gone {
+                // The transport has found out that the peer is not there: nothing more for it.
+                this.core.fail();
+            }
+            if let Some(output) = &mut this.output {
                 output.queued = queued;
             }
         }
@@ -613,6 +619,17 @@ impl WebSocketConnection {
             this.unread = Unread::default();
         }
         Self::send_close(slf, Some(code), reason).map(drop)
+    }
+
+    /// Throw away what has come and what comes. A connection that is lost already ends here.
+    fn _deafen(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let lost = {
+            let mut this = slf.borrow_mut();
+            this.core.fail();
+            this.unread = Unread::default();
+            this.lost
+        };
+        if lost { Self::end(slf) } else { Ok(()) }
     }
 
     /// Whether the peer has been heard of since this was asked last, or could not be.

@@ -248,18 +248,21 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         """The handler has raised this."""
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
+        if not (isinstance(error, WebSocketClosedError) and self.client_terminated):
+            # Else the peer has gone before it got its message: that is its right.
+            self._log_exception(error)
+        self._fail(1011, "")
+        self._linger()
+
+    def _log_exception(self, error: BaseException) -> None:
         handler = self.handler
         if handler is None:
             app_log.error("Uncaught exception", exc_info=error)
             return
-        if not (isinstance(error, WebSocketClosedError) and self.client_terminated):
-            # Else the peer has gone before it got its message: that is its right.
-            try:
-                handler.log_exception(type(error), error, error.__traceback__)
-            except Exception:
-                app_log.error("Error in exception logger", exc_info=True)
-        self._fail(1011, "")
-        self._linger()
+        try:
+            handler.log_exception(type(error), error, error.__traceback__)
+        except Exception:
+            app_log.error("Error in exception logger", exc_info=True)
 
     # Pings.
 
@@ -338,7 +341,10 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
 
     def shut_down(self) -> None:
         """The server stops: tell the client to go away."""
-        self.close(1001, "the server is shutting down")
+        if self.transport is None:
+            self._abort()  # only the handler is still at work
+        else:
+            self.close(1001, "the server is shutting down")
 
     def _close_received(self) -> None:
         # RFC 6455 §7.1.1: the server closes the connection, so that it waits for nothing.
@@ -367,7 +373,8 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             self._closer = self._loop.call_later(CLOSE_TIMEOUT, self._abort)
 
     def _abort(self) -> None:
-        """Close the connection at once."""
+        """Close the connection at once; what has come and was not handled is not handled."""
+        self._deafen()
         if self.transport is not None:
             self.transport.abort()
 
@@ -396,7 +403,6 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
     def _ended(self) -> None:
         """The transport is gone, and all that came over it has been handled."""
         handler, on_ended = self.handler, self._on_ended
-        self._forget()
         self._on_ended = None
         if on_ended is not None:
             on_ended(self)
@@ -407,6 +413,8 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             handler.on_connection_close()
         except Exception as error:
             handler.log_exception(type(error), error, error.__traceback__)
+        finally:
+            self._forget()
 
     # The connection below.
 
