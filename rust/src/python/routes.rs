@@ -185,8 +185,17 @@ fn unescaped<'py>(text: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyByte
     if text.is_none() {
         return Ok(None);
     }
-    let bytes = text.cast::<PyString>()?.to_str()?.as_bytes();
-    Ok(Some(PyBytes::new(text.py(), &url_unescape(bytes, false))))
+    let Ok(utf8) = text.cast::<PyString>()?.to_str() else {
+        // Lone surrogates; only a program can have put them there, and the handler refuses them.
+        let arguments = (
+            intern!(text.py(), "utf-8"),
+            intern!(text.py(), "surrogatepass"),
+        );
+        let bytes = text.call_method1(intern!(text.py(), "encode"), arguments)?;
+        return Ok(Some(bytes.cast_into()?));
+    };
+    let unescaped = url_unescape(utf8.as_bytes(), false);
+    Ok(Some(PyBytes::new(text.py(), &unescaped)))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
