@@ -140,7 +140,7 @@ from typhoon.template import (
             1,
         ),
         ("{% if x %}" * 91, "Blocks are nested more than 90 deep", 1),
-        ("\n" + "{% for x in y %}" * 21 + "{% end %}" * 21, "too many statically nested", 2),
+        ("\n" + "{% for x in y %}" * 60 + "{% end %}" * 60, "too many statically nested", 2),
         ("é\n{{ " + "(" * 300 + ")" * 300 + " }}", "too many nested parentheses", 2),
         ("\n{{ " + "-" * 100_000 + "1 }}", "Too complex for Python's compiler", 2),
     ],
