@@ -166,6 +166,7 @@ def test_parse_errors(text: str, message: str, lineno: int) -> None:
         ("\n{% import %}{% import 1 %}", "", 2),
         ("{{ a }}\n{{ b }}\n{{ ok(\n x y) }}", "x y) }}", 4),
         ("{{ import x }}", "{{ import x }}", 1),
+        ("a\n{{ b }}\n\n{{ f'{1 +}' }}", "{{ f'{1 +}' }}", 4),
     ],
 )
 def test_broken_python_is_shown_with_its_line(text: str, shown: str, lineno: int) -> None:
@@ -175,6 +176,13 @@ def test_broken_python_is_shown_with_its_line(text: str, shown: str, lineno: int
     if shown:
         assert caught.value.message.endswith(f" in {shown!r}")
         assert isinstance(caught.value.__cause__, SyntaxError)
+
+
+def test_as_many_blocks_as_may_be() -> None:
+    text = "{% if x %}" * 90 + "{{ x }}" + "{% end %}" * 90
+    assert Template(text).generate(x=1) == b"1"
+    loops = "{% for x in y %}" * 19 + "{{ x }}" + "{% end %}" * 19
+    assert Template(loops).generate(y=[1]) == b"1"
 
 
 def test_a_long_line_is_shortened() -> None:
@@ -242,6 +250,8 @@ class Broken:
         ("{{ a }}\n{{ Broken() }}\n{{ a }}", 2),
         ("{{ a }}\n{% raw Broken() %}\n{{ a }}", 2),
         ("{{ f(a,\n  1 / 0,\n a) }}", 2),
+        ("{{ f(a,\n a) }}{{ Broken() }}", 2),
+        ("{{ a }}{{ f(\n1 / 0) }}", 2),
         ("{{ '''\n\n''' + f(\n 1 / 0) }}", 4),
         ("{{ r'''\n\n''' }}\n{{ 1 / 0 }}", 4),
         ("{{\n\n 1 / 0 }}", 3),
