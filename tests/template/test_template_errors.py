@@ -227,12 +227,13 @@ def failure(template: Template, **names: Any) -> BaseException:
     return caught.value
 
 
-def positions(error: BaseException) -> list[TemplatePosition]:
+def positions(error: BaseException) -> list[tuple[str, int, str]]:
+    """Name, line and source line of each entry of the traceback that is in a template."""
     entry: TracebackType | None = error.__traceback__
     found = []
     while entry is not None:
         if position := template_position(entry):
-            found.append(position)
+            found.append((position.name, position.lineno, position.source))
         entry = entry.tb_next
     return found
 
@@ -336,7 +337,7 @@ def test_position_of_a_frame_and_of_other_code() -> None:
         return ""
 
     Template("\n{{ look() }}", name="t").generate(look=look)
-    assert found == [None, ("t", 2, "{{ look() }}")]
+    assert found == [None, TemplatePosition("t", 2, "{{ look() }}", "\n{{ look() }}")]
 
 
 def test_a_failure_leaves_nothing_behind() -> None:
