@@ -9,7 +9,7 @@ TASKS = (
         "template-page",
         "template",
         "page",
-        "A page that extends another: 50 rows of 4 escaped values, of 3.5 to 35 characters",
+        "A page that extends another: 50 rows of 4 escaped values",
         "pages",
         tuple(Peer(engine, NONE, ("templates/render.py", engine), (engine,)) for engine in ENGINES),
     ),

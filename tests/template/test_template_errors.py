@@ -140,7 +140,7 @@ from typhoon.template import (
             1,
         ),
         ("{% if x %}" * 91, "Blocks are nested more than 90 deep", 1),
-        ("\n" + "{% for x in y %}" * 21 + "{% end %}" * 21, "too many statically nested", 2),
+        ("\n" + "{% for x in y %}" * 60 + "{% end %}" * 60, "too many statically nested", 2),
         ("é\n{{ " + "(" * 300 + ")" * 300 + " }}", "too many nested parentheses", 2),
         ("\n{{ " + "-" * 100_000 + "1 }}", "Too complex for Python's compiler", 2),
     ],
@@ -166,6 +166,7 @@ def test_parse_errors(text: str, message: str, lineno: int) -> None:
         ("\n{% import %}{% import 1 %}", "", 2),
         ("{{ a }}\n{{ b }}\n{{ ok(\n x y) }}", "x y) }}", 4),
         ("{{ import x }}", "{{ import x }}", 1),
+        ("a\n{{ b }}\n\n{{ f'{1 +}' }}", "{{ f'{1 +}' }}", 4),
     ],
 )
 def test_broken_python_is_shown_with_its_line(text: str, shown: str, lineno: int) -> None:
@@ -175,6 +176,13 @@ def test_broken_python_is_shown_with_its_line(text: str, shown: str, lineno: int
     if shown:
         assert caught.value.message.endswith(f" in {shown!r}")
         assert isinstance(caught.value.__cause__, SyntaxError)
+
+
+def test_as_many_blocks_as_may_be() -> None:
+    text = "{% if x %}" * 90 + "{{ x }}" + "{% end %}" * 90
+    assert Template(text).generate(x=1) == b"1"
+    loops = "{% for x in y %}" * 19 + "{{ x }}" + "{% end %}" * 19
+    assert Template(loops).generate(y=[1]) == b"1"
 
 
 def test_a_long_line_is_shortened() -> None:
@@ -219,12 +227,13 @@ def failure(template: Template, **names: Any) -> BaseException:
     return caught.value
 
 
-def positions(error: BaseException) -> list[TemplatePosition]:
+def positions(error: BaseException) -> list[tuple[str, int, str]]:
+    """Name, line and source line of each entry of the traceback that is in a template."""
     entry: TracebackType | None = error.__traceback__
     found = []
     while entry is not None:
         if position := template_position(entry):
-            found.append(position)
+            found.append((position.name, position.lineno, position.source))
         entry = entry.tb_next
     return found
 
@@ -242,6 +251,8 @@ class Broken:
         ("{{ a }}\n{{ Broken() }}\n{{ a }}", 2),
         ("{{ a }}\n{% raw Broken() %}\n{{ a }}", 2),
         ("{{ f(a,\n  1 / 0,\n a) }}", 2),
+        ("{{ f(a,\n a) }}{{ Broken() }}", 2),
+        ("{{ a }}{{ f(\n1 / 0) }}", 2),
         ("{{ '''\n\n''' + f(\n 1 / 0) }}", 4),
         ("{{ r'''\n\n''' }}\n{{ 1 / 0 }}", 4),
         ("{{\n\n 1 / 0 }}", 3),
@@ -326,7 +337,7 @@ def test_position_of_a_frame_and_of_other_code() -> None:
         return ""
 
     Template("\n{{ look() }}", name="t").generate(look=look)
-    assert found == [None, ("t", 2, "{{ look() }}")]
+    assert found == [None, TemplatePosition("t", 2, "{{ look() }}", "\n{{ look() }}")]
 
 
 def test_a_failure_leaves_nothing_behind() -> None:

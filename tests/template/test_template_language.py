@@ -1,10 +1,15 @@
 """What the directives of the language do."""
 
 import datetime
+import gc
+import textwrap
+import weakref
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+import typhoon.template
 from typhoon.escape import xhtml_escape
 from typhoon.template import DictLoader, Template
 
@@ -300,3 +305,33 @@ def test_the_names_that_a_template_uses() -> None:
 def test_bytes_and_str_are_the_same() -> None:
     assert render("é{{ 'é' }}") == render("é{{ 'é' }}".encode()) == "éé"
     assert render("") == ""
+
+
+def test_a_rendering_is_freed_by_reference_counting() -> None:
+    class Value:
+        def __str__(self) -> str:
+            return "v"
+
+    text = "{% for v in vs %}{{ v }}{{ [v for w in vs] }}{% apply f %}{{ v }}{% end %}{% end %}"
+    template = Template(text)
+    value = Value()
+    gone = weakref.ref(value)
+    gc.disable()
+    try:
+        template.generate(vs=[value, value], f=lambda b: b)
+        del value
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_the_example_of_the_documentation() -> None:
+    text = typhoon.template.__doc__ or ""
+    starts = [text.index(part) for part in ("    {# base", "    {# page", "``{{ expression }}``")]
+    base, page = (textwrap.dedent(text[start:end]) for start, end in pairwise(starts))
+    template = DictLoader({"base.html": base, "page.html": page}).load("page.html")
+    shown = template.generate(user="Ben", items=["<a>"])
+    assert b"<title>Ben: News</title>" in shown
+    assert b"<p>&lt;a&gt;</p>" in shown
+    assert b"Nothing new" not in shown
+    assert b"Nothing new" in template.generate(user="Ben", items=[])

@@ -42,6 +42,8 @@ _MAX_VALUES = 64
 
 _NATIVE_ESCAPE = "xhtml_escape"
 
+_CONDITIONS = ("if ", "elif ", "while ")
+
 _SIMPLE_EXPRESSION = re.compile(r"[A-Za-z_][\w.]*")
 
 Load = Callable[[str, File, int], File]
@@ -51,8 +53,7 @@ Load = Callable[[str, File, int], File]
 def compile_file(file: File, load: Load) -> tuple[str, list[tuple[int, File, int]]]:
     """The Python code of a template, and where its lines come from (see `CompiledSource`).
 
-    :raises ParseError: if templates extend each other in a circle, nest too deep, or expand to
-        more than is sensible.
+    :raises ParseError: if templates nest too deep, or expand to more than is sensible.
     """
     chain = _ancestors(file, load)
     blocks: dict[str, list[Block]] = {}
@@ -69,6 +70,10 @@ def _ancestors(file: File, load: Load) -> list[File]:
     chain = [file]
     while chain[-1].extends is not None:
         name, lineno = chain[-1].extends
+        if len(chain) > MAX_NESTING:
+            raise ParseError(
+                f"More than {MAX_NESTING} templates extend each other", chain[-1].name, lineno
+            )
         chain.append(load(name, chain[-1], lineno))
     return chain
 
@@ -85,7 +90,7 @@ class _Walk:
     def _level(self, file: File, lineno: int) -> Iterator[None]:
         """Go into the nodes that stand at a line."""
         self._depth += 1
-        if self._depth > MAX_NESTING:
+        if self._depth > MAX_NESTING + 1:
             raise ParseError(
                 f"Templates and blocks are nested more than {MAX_NESTING} deep", file.name, lineno
             )
@@ -197,7 +202,8 @@ class _Writer(_Walk):
     def _code(self, code: str, lineno: int) -> None:
         """A line of the template's own Python code."""
         self._line(code, lineno)
-        if _NATIVE_ESCAPE in code:
+        if _NATIVE_ESCAPE in code and not code.startswith(_CONDITIONS):
+            # It may be another function from here on.
             self._native_escape = ""
 
     def _control(self, operator: str, clauses: list[Clause]) -> None:
@@ -283,7 +289,7 @@ class _Writer(_Walk):
         """Collect a value. Values of one line that are written alike make one call."""
         if self._values and (
             function != self._function
-            or self._values[-1][1][-1][1] != lines[0][1]
+            or self._values[0][1][0][1] != lines[-1][1]
             or len(self._values) >= _MAX_VALUES
         ):
             self._flush_values([])
