@@ -599,3 +599,10 @@ def test_encode_username_password():
 )
 def test_ranges(header, bounds):
     assert httputil._parse_request_range(header) == bounds
+
+
+@pytest.mark.parametrize("name", ["remote_ip", "host", "arguments", "cookies", "query"])
+def test_an_attribute_of_a_request_can_be_set_to_none(name: str) -> None:
+    request = HTTPServerRequest("GET", "/?a=b")
+    setattr(request, name, None)
+    assert getattr(request, name) is None

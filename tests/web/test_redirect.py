@@ -44,11 +44,34 @@ def test_redirect_handler_answers_get_and_head_only(serve):
     assert server.post("/", b"").status == 405
 
 
-def test_a_group_cannot_break_out_of_the_location(serve):
-    app = Application([(r"/a/(.*)", RedirectHandler, {"url": "/b/{0}"})])
-    answer = serve(app).get("/a/x%0d%0aX-Injected:%201")
+@pytest.mark.parametrize(
+    ("url", "group", "location"),
+    [
+        ("/b/{0}", "x", "/b/x"),
+        ("/b/{0}", "x%0d%0aX-Injected:%201", None),
+        ("/{0}", "x", "/x"),
+        ("/{0}", "/evil.example", None),
+        ("/{0}", "%5Cevil.example", None),
+        ("/{0}", "%09/evil.example", None),
+        ("{0}", "a/b", "a/b"),
+        ("{0}", "https://evil.example", None),
+        ("{0}", "%20%09https:evil.example", None),
+        ("{0}", "javascript:alert(1)", None),
+        ("https://good.example{0}", "/x", "https://good.example/x"),
+        ("https://good.example{0}", "?x", "https://good.example?x"),
+        ("https://good.example{0}", "@evil.example", None),
+        ("https://good.example{0}", ".evil.example", None),
+        ("https://good.example{0}", ":8080/", None),
+        ("https:{0}", "evil.example", None),
+        ("https://{0}/", "evil.example", None),
+        ("/{{}}/{0}", "x", "/{}/x"),
+    ],
+)
+def test_a_group_cannot_lead_elsewhere(serve, url, group, location):
+    app = Application([(r"/a/(.*)", RedirectHandler, {"url": url})])
+    answer = serve(app).get("/a/" + group)
+    assert (answer.status, answer.header("Location")) == (301 if location else 400, location)
     assert answer.header("X-Injected") is None
-    assert answer.status == 500 or "\n" not in answer.header("Location")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
@@ -125,14 +148,14 @@ class NoSlashes(RequestHandler):
         ("/add", "/add/"),
         ("/add?a=1&b=%20", "/add/?a=1&b=%20"),
         ("/add/", None),
-        ("//evil.example/add", "/evil.example/add/"),
+        ("//evil.example/add", 403),
         ("/remove/", "/remove"),
         ("/remove///", "/remove"),
         ("/remove/?a=1", "/remove?a=1"),
         ("/remove", None),
-        ("//evil.example/remove/", "/evil.example/remove"),
-        ("//evil.example//remove/", "/evil.example//remove"),
-        ("/\\evil.example/remove/", "/evil.example/remove"),
+        ("//evil.example/remove/", 403),
+        ("//evil.example//remove/", 403),
+        ("/\\evil.example/remove/", 403),
     ],
 )
 def test_slashes(serve, target, location):
@@ -140,14 +163,10 @@ def test_slashes(serve, target, location):
     client = serve(app).connect()
     for method in ("GET", "HEAD"):
         answer = client.request(method, target)
-        if location is None:
-            assert answer.status == 200
-            continue
-        assert answer.status == 301
-        got = answer.header("Location")
-        # Browsers read a backslash as a slash.
-        assert not got.startswith(("//", "/\\"))
-        assert got == location
+        if isinstance(location, str):
+            assert (answer.status, answer.header("Location")) == (301, location)
+        else:
+            assert (answer.status, answer.header("Location")) == (location or 200, None)
     assert client.post(target, b"").status == (200 if location is None else 404)
 
 

@@ -103,5 +103,7 @@ class ArgumentsMixin:
         return [self._clean(value, name, strip) for value in source.get(name, ())]
 
     def _clean(self, value: bytes, name: str, strip: bool) -> str:
-        text = _CONTROL_CHARACTERS.sub(" ", self.decode_argument(value, name=name))
+        text = self.decode_argument(value, name=name)
+        if isinstance(text, str):  # who overrides that may leave it as bytes
+            text = _CONTROL_CHARACTERS.sub(" ", text)
         return text.strip() if strip else text

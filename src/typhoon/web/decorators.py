@@ -76,7 +76,7 @@ def _local(path: str) -> str:
     return "/" + path.lstrip("/\\")
 
 
-def _redirecting(method: Method, path: Callable[[str], str | None]) -> Method:
+def _redirecting(name: str, method: Method, path: Callable[[str], str | None]) -> Method:
     @functools.wraps(method)
     def wrapper(self: "RequestHandler", *args: Any, **kwargs: Any) -> Awaitable[None] | None:
         uri = path(self.request.path)
@@ -84,7 +84,8 @@ def _redirecting(method: Method, path: Callable[[str], str | None]) -> Method:
             return method(self, *args, **kwargs)
         if self.request.method not in ("GET", "HEAD"):
             raise HTTPError(404)
-        uri = _local(uri)
+        if uri != _local(uri):
+            raise HTTPError(403, "%s cannot redirect path %r: it names a host", name, uri)
         if self.request.query:
             uri += "?" + self.request.query
         self.redirect(uri, permanent=True)
@@ -103,7 +104,7 @@ def removeslash(method: Method) -> Method:
         shorter = path.rstrip("/")
         return shorter if shorter and shorter != path else None
 
-    return _redirecting(method, without)
+    return _redirecting("removeslash", method, without)
 
 
 def addslash(method: Method) -> Method:
@@ -111,4 +112,6 @@ def addslash(method: Method) -> Method:
 
     The rule's pattern has to accept both: `r"/foo/?"`.
     """
-    return _redirecting(method, lambda path: None if path.endswith("/") else path + "/")
+    return _redirecting(
+        "addslash", method, lambda path: None if path.endswith("/") else path + "/"
+    )

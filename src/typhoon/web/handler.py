@@ -194,10 +194,7 @@ class RequestHandler(
             exception = kwargs["exc_info"][1]
             if isinstance(exception, HTTPError) and exception.reason:
                 reason = exception.reason
-        try:
-            self.set_status(status_code, reason=reason)
-        except ValueError:
-            self.set_status(status_code, reason="Unknown")  # it came from the client, maybe
+        self.set_status(status_code, reason=reason)
         try:
             self.write_error(status_code, **kwargs)
         except Exception:
@@ -312,8 +309,13 @@ class RequestHandler(
             self.application._tasks.discard(self._task)
             self._task = None
         if not self._finished and self._auto_finish:
-            # Cancelled, or worse: the client shall not wait for what will never come.
+            # Cancelled in the middle, or worse: the client shall not wait for what will never come.
             self.request.connection.abort()
+
+    def _answer_cancelled(self) -> None:
+        """Tell a client that is still there that nothing more will come."""
+        if not (self._finished or self._headers_written or self._client_has_gone()):
+            self.send_error(500)
 
     def _let_body_come(self) -> None:
         """A streamed body waits for `prepare`."""
@@ -343,6 +345,7 @@ class RequestHandler(
                 self.finish()
         except (Exception, asyncio.CancelledError) as error:
             if _is_cancelled(error):
+                self._answer_cancelled()
                 raise
             self._handle_request_exception(error)
         finally:
@@ -358,6 +361,7 @@ class RequestHandler(
                 self.finish()
         except (Exception, asyncio.CancelledError) as error:
             if _is_cancelled(error):
+                self._answer_cancelled()
                 raise
             self._handle_request_exception(error)
         finally:

@@ -1,11 +1,31 @@
 """Handlers that only answer, and one that hands on."""
 
+import re
 from collections.abc import Callable
+from string import Formatter
 from typing import Any
 
 from typhoon.httputil import HTTPServerRequest, url_concat
 from typhoon.web.errors import HTTPError
 from typhoon.web.handler import RequestHandler
+
+
+_SITE = re.compile(
+    # With a web scheme browsers take any number of slashes for two, and without them, too.
+    r"(?i:(?P<web>https?|ftp|wss?|file):[/]*|(?P<other>[a-z][a-z0-9+.-]*):|/[/]+)"
+    r"(?P<host>[^/?#]*)"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _site(url: str) -> tuple[str, str]:
+    """Scheme and authority of a URL as a browser reads it; empty if it is on the same site."""
+    # WHATWG URL §4.4: these characters do not count, and "\\" is "/".
+    url = url.lstrip("".join(map(chr, range(33)))).replace("\\", "/")
+    found = _SITE.match(re.sub(r"[\t\r\n]", "", url))
+    if found is None:
+        return "", ""
+    return (found["web"] or found["other"] or "").lower(), found["host"]
 
 
 class ErrorHandler(RequestHandler):
@@ -31,6 +51,8 @@ class RedirectHandler(RequestHandler):
     Groups of the pattern can be put into the URL with `str.format`; query arguments are kept.
 
         (r"/pictures/(.*)", RedirectHandler, dict(url="/photos/{0}", permanent=False))
+
+    What is put in cannot lead to another site than what stands before it: that gives 400.
     """
 
     def initialize(self, url: str, permanent: bool = True) -> None:
@@ -39,6 +61,12 @@ class RedirectHandler(RequestHandler):
 
     def get(self, *args: Any, **kwargs: Any) -> None:
         url = self._url.format(*args, **kwargs)
+        if url != self._url:
+            before, *_ = next(Formatter().parse(self._url))
+            if _site(url) != _site(before):
+                raise HTTPError(400, "Redirect URL cannot change the scheme or netloc: %r", url)
+            if _CONTROL.search(url):
+                raise HTTPError(400, "Redirect URL contains invalid characters: %r", url)
         if self.request.query_arguments:
             arguments = self.request.query_arguments
             pairs = [(name, value) for name, values in arguments.items() for value in values]

@@ -37,15 +37,16 @@ class ResponseMixin(_core.Responder):
         """Override to set headers on every response, those of errors too."""
 
     def set_status(self, status_code: int, reason: str | None = None) -> None:
-        """Set the status code, and the phrase behind it if it is not the usual one."""
+        """Set the status code, and the phrase behind it if it is not the usual one.
+
+        A phrase that could break out of the status line, or of an error page, becomes "Unknown":
+        it often comes from the client, and nothing hangs on it (RFC 9112 §4).
+        """
         self._status_code = status_code
-        if reason is not None:
-            if "<" in reason or not reason.isprintable():
-                # It lands on error pages and in the head of the response.
-                raise ValueError(f"Invalid reason phrase {reason!r}")
-            self._reason = reason
-        else:
+        if reason is None:
             self._reason = responses.get(status_code, "Unknown")
+        else:
+            self._reason = reason if reason.isprintable() and "<" not in reason else "Unknown"
 
     def get_status(self) -> int:
         """The status code of the response."""

@@ -1,5 +1,7 @@
 //! `HTTPServerRequest`: a parsed head and its body, each part decoded when it is first asked for.
 
+use std::convert::Infallible;
+use std::ops::{Deref, DerefMut};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -65,6 +67,32 @@ impl Drop for Body {
     }
 }
 
+/// An attribute that is decoded when it is first read. Setting it to None, too, is setting it.
+#[derive(Default)]
+struct Lazy(Option<Py<PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Lazy {
+    type Error = Infallible;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(value.to_owned().unbind())))
+    }
+}
+
+impl Deref for Lazy {
+    type Target = Option<Py<PyAny>>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Lazy {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
 /// A single HTTP request. Attributes are decoded when they are first read, and can be set.
 #[pyclass(
     name = "HTTPServerRequest",
@@ -76,35 +104,35 @@ impl Drop for Body {
 pub struct Request {
     head: Option<Box<Head>>,
     #[pyo3(set)]
-    method: Option<Py<PyAny>>,
+    method: Lazy,
     #[pyo3(set)]
-    uri: Option<Py<PyAny>>,
+    uri: Lazy,
     #[pyo3(set)]
-    path: Option<Py<PyAny>>,
+    path: Lazy,
     #[pyo3(set)]
-    query: Option<Py<PyAny>>,
+    query: Lazy,
     #[pyo3(set)]
-    version: Option<Py<PyAny>>,
+    version: Lazy,
     #[pyo3(set)]
-    headers: Option<Py<PyAny>>,
+    headers: Lazy,
     #[pyo3(set)]
-    host: Option<Py<PyAny>>,
+    host: Lazy,
     #[pyo3(set)]
-    host_name: Option<Py<PyAny>>,
+    host_name: Lazy,
     #[pyo3(set)]
-    remote_ip: Option<Py<PyAny>>,
+    remote_ip: Lazy,
     #[pyo3(set)]
-    protocol: Option<Py<PyAny>>,
+    protocol: Lazy,
     #[pyo3(set)]
-    query_arguments: Option<Py<PyAny>>,
+    query_arguments: Lazy,
     #[pyo3(set)]
-    body_arguments: Option<Py<PyAny>>,
+    body_arguments: Lazy,
     #[pyo3(set)]
-    arguments: Option<Py<PyAny>>,
+    arguments: Lazy,
     #[pyo3(set)]
-    files: Option<Py<PyAny>>,
+    files: Lazy,
     #[pyo3(set)]
-    cookies: Option<Py<PyAny>>,
+    cookies: Lazy,
     /// The connection that the request came on, an `HTTPConnection`.
     #[pyo3(get, set)]
     connection: Option<Py<PyAny>>,
@@ -142,7 +170,7 @@ impl Request {
     pub fn received(py: Python<'_>, head: Box<Head>, connection: Py<PyAny>) -> Self {
         let mut request = Self::empty(Some(connection), Body::Received(Vec::new()));
         if let StartLine::Request { method, .. } = &head.start_line {
-            request.method = Some(method_name(py, head.text(method)).into_any().unbind());
+            *request.method = Some(method_name(py, head.text(method)).into_any().unbind());
         }
         request.head = Some(head);
         request
@@ -151,21 +179,21 @@ impl Request {
     fn empty(connection: Option<Py<PyAny>>, body: Body) -> Self {
         Self {
             head: None,
-            method: None,
-            uri: None,
-            path: None,
-            query: None,
-            version: None,
-            headers: None,
-            host: None,
-            host_name: None,
-            remote_ip: None,
-            protocol: None,
-            query_arguments: None,
-            body_arguments: None,
-            arguments: None,
-            files: None,
-            cookies: None,
+            method: Lazy(None),
+            uri: Lazy(None),
+            path: Lazy(None),
+            query: Lazy(None),
+            version: Lazy(None),
+            headers: Lazy(None),
+            host: Lazy(None),
+            host_name: Lazy(None),
+            remote_ip: Lazy(None),
+            protocol: Lazy(None),
+            query_arguments: Lazy(None),
+            body_arguments: Lazy(None),
+            arguments: Lazy(None),
+            files: Lazy(None),
+            cookies: Lazy(None),
             connection,
             server_connection: None,
             start_time: now(),

@@ -63,18 +63,18 @@ impl Request {
         if let Some(uri) = &uri {
             let text = uri.cast::<PyString>()?.to_str()?;
             let (path, query) = text.split_once('?').unwrap_or((text, ""));
-            request.path = Some(PyString::new(py, path).into_any().unbind());
-            request.query = Some(PyString::new(py, query).into_any().unbind());
+            *request.path = Some(PyString::new(py, path).into_any().unbind());
+            *request.query = Some(PyString::new(py, query).into_any().unbind());
         }
-        request.method = method;
-        request.uri = uri.map(Bound::unbind);
-        request.version = Some(version.unbind());
-        request.headers = Some(headers.map_or_else(
+        *request.method = method;
+        *request.uri = uri.map(Bound::unbind);
+        *request.version = Some(version.unbind());
+        *request.headers = Some(headers.map_or_else(
             || Ok::<_, PyErr>(Py::new(py, PyHeaders::default())?.into_any()),
             Ok,
         )?);
-        request.host = host;
-        request.files = files;
+        *request.host = host;
+        *request.files = files;
         request.server_connection = server_connection;
         *self = request;
         Ok(())
@@ -134,7 +134,7 @@ impl Request {
             let path = self
                 .path_and_query()
                 .map(|(path, _)| latin1(py, path).into_any().unbind());
-            self.path = path;
+            *self.path = path;
         }
         self.path.as_ref().map(|value| value.clone_ref(py))
     }
@@ -146,7 +146,7 @@ impl Request {
             let query = self
                 .path_and_query()
                 .map(|(_, query)| latin1(py, query).into_any().unbind());
-            self.query = query;
+            *self.query = query;
         }
         self.query.as_ref().map(|value| value.clone_ref(py))
     }
@@ -154,7 +154,7 @@ impl Request {
     /// The protocol version, such as "HTTP/1.1".
     #[getter]
     fn version(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        match (&self.version, &self.head) {
+        match (&*self.version, &self.head) {
             (Some(version), _) => Some(version.clone_ref(py)),
             (None, Some(head)) => Some(version_name(py, head.version).into_any().unbind()),
             (None, None) => None,
@@ -173,7 +173,7 @@ impl Request {
                     status: 0,
                     reason: 0..0,
                 };
-                self.headers = Some(Py::new(py, PyHeaders { inner })?.into_any());
+                *self.headers = Some(Py::new(py, PyHeaders { inner })?.into_any());
             }
         }
         Ok(self.headers.as_ref().map(|value| value.clone_ref(py)))
@@ -193,8 +193,8 @@ impl Request {
     #[setter]
     fn set_body(&mut self, value: Py<PyAny>) {
         self.body = Body::Object(value);
-        self.body_arguments = None;
-        self.arguments = None;
+        *self.body_arguments = None;
+        *self.arguments = None;
     }
 
     /// Whether there is any body.
@@ -217,7 +217,7 @@ impl Request {
             |slf| {
                 let py = slf.py();
                 let headers = slf.borrow_mut().headers(py)?;
-                if let Some(host) = &slf.borrow().host {
+                if let Some(host) = &*slf.borrow().host {
                     return Ok(host.clone_ref(py));
                 }
                 let host = match headers {
@@ -382,7 +382,7 @@ impl Request {
         py: Python<'py>,
         name: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match (&self.headers, &self.head) {
+        match (&*self.headers, &self.head) {
             (Some(headers), _) => headers
                 .bind(py)
                 .call_method1(intern!(py, "get"), (name,))
