@@ -89,7 +89,8 @@ fn examples_of_the_rfc() {
         0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
     ];
     let hello = Seen::Text("Hello".into());
-    assert_eq!(run(&mut server(), [&masked[..]]), [hello.clone()]);
+    let seen = run(&mut server(), [&masked[..]]);
+    assert_eq!(seen, std::slice::from_ref(&hello));
     let mut client = Connection::new(Role::Client, LIMIT, None);
     let unmasked = b"\x81\x05Hello\x01\x03Hel\x80\x02lo\x89\x05Hello";
     let expected = [hello.clone(), hello, Seen::Ping(b"Hello".to_vec())];
@@ -161,7 +162,10 @@ fn reserved_bits() {
     for bits in [0x40, 0x20, 0x10] {
         let mut input = frame(true, Opcode::Text, b"a");
         input[0] |= bits;
-        assert_eq!(last_of(&[input.clone()]), Seen::Failed(Error::ReservedBits));
+        assert_eq!(
+            last_of(std::slice::from_ref(&input)),
+            Seen::Failed(Error::ReservedBits)
+        );
         if bits != 0x40 {
             let seen = run(&mut compressing(Role::Server), [&input[..]]);
             assert_eq!(seen, [Seen::Failed(Error::ReservedBits)]);

@@ -145,8 +145,11 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         limit = asyncio.timeout(self._setting("connect_timeout") or None)
         try:
             async with limit:
-                await self._connect()
-                await asyncio.wait([self.connect_future])
+                opening = await self._connect()
+                try:
+                    await asyncio.wait([self.connect_future])
+                finally:
+                    opening.abort()
         except TimeoutError as error:
             if limit.expired():
                 message = f"Timeout while opening a WebSocket to {self.parsed_hostname}"
@@ -168,7 +171,8 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         value = getattr(self.request, name)
         return HTTPRequest._DEFAULTS.get(name) if value is None else value
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> Opening:
+        """Connect, and send the request."""
         request = copy.copy(self.request)
         request.headers = HTTPHeaders(request.headers or {})
         for name, value in HTTPRequest._DEFAULTS.items():
@@ -196,6 +200,7 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         except BaseException:
             sock.close()
             raise
+        return opening
 
     async def _connect_stream(self, request: HTTPRequest, target: Target) -> IOStream:
         """A plain connection, to the server or through a proxy."""

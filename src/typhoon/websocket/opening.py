@@ -103,12 +103,14 @@ class Opening(asyncio.Protocol):
             max_body_size=connection.max_body_size,
         )
         self._over = False
-        self._transport: asyncio.Transport
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio: the connection is there."""
         self._transport = transport  # type: ignore[assignment]
-        self._transport.write(self._codec.send_request("GET", self._path, self._headers))
+        transport.write(  # type: ignore[attr-defined]
+            self._codec.send_request("GET", self._path, self._headers)
+        )
 
     def data_received(self, data: bytes) -> None:
         """asyncio: bytes have come."""
@@ -133,7 +135,7 @@ class Opening(asyncio.Protocol):
                 connection.data_received(event)
             elif not event.is_informational:
                 connection.headers_received(ResponseStartLine(*event.start_line), event.headers)
-                if connection.protocol is not None:
+                if connection.protocol is not None and self._transport is not None:
                     self._over = True
                     connection._switch(self._transport, self._codec.take_unread())
                     return
@@ -155,6 +157,11 @@ class Opening(asyncio.Protocol):
             self._end(exc or WebSocketError("the server closed the connection without a response"))
 
     def _end(self, error: Exception | None) -> None:
-        self._over = True
-        self._transport.abort()
+        self.abort()
         self._connection._refused(error)
+
+    def abort(self) -> None:
+        """Close the connection, unless the server has switched."""
+        if not self._over and self._transport is not None:
+            self._transport.abort()
+        self._over = True

@@ -200,12 +200,8 @@ class AfterOpening(WebSocketHandler):
             "finish": self.finish,
         }
         for name, call in calls.items():
-            try:
+            with pytest.raises(RuntimeError, match=name):
                 call()
-            except RuntimeError as error:
-                assert name in str(error)
-            else:
-                raise AssertionError(f"{name} worked")
         self.write_message("all refused")
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import websockets
+from peers import Echo, connect
 from websockets.extensions.permessage_deflate import (
     ClientPerMessageDeflateFactory,
     ServerPerMessageDeflateFactory,
 )
 
-from peers import Echo, connect
 from typhoon.httpserver import HTTPServer
 from typhoon.web import Application
 from typhoon.websocket import websocket_connect
@@ -135,7 +135,7 @@ def test_parameters_of_compression(run, server_bits, server_keeps, client_keeps)
         async with websockets.serve(
             echo, "127.0.0.1", 0, compression=None, extensions=[demand]
         ) as other:
-            url = "ws://127.0.0.1:%d/" % other.sockets[0].getsockname()[1]
+            url = f"ws://127.0.0.1:{other.sockets[0].getsockname()[1]}/"
             ours = await websocket_connect(url, compression_options={})
             assert "permessage-deflate" in ours.headers["Sec-WebSocket-Extensions"]
             for message in messages:
