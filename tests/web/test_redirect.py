@@ -58,7 +58,7 @@ def test_redirect_handler_answers_get_and_head_only(serve):
         ("{0}", "%20%09https:evil.example", None),
         ("{0}", "javascript:alert(1)", None),
         ("https://good.example{0}", "/x", "https://good.example/x"),
-        ("https://good.example{0}", "?x", "https://good.example?x"),
+        ("https://good.example{0}", "%3Fx", "https://good.example?x"),
         ("https://good.example{0}", "@evil.example", None),
         ("https://good.example{0}", ".evil.example", None),
         ("https://good.example{0}", ":8080/", None),

@@ -112,6 +112,4 @@ def addslash(method: Method) -> Method:
 
     The rule's pattern has to accept both: `r"/foo/?"`.
     """
-    return _redirecting(
-        "addslash", method, lambda path: None if path.endswith("/") else path + "/"
-    )
+    return _redirecting("addslash", method, lambda path: None if path.endswith("/") else path + "/")

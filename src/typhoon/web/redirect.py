@@ -62,7 +62,7 @@ class RedirectHandler(RequestHandler):
     def get(self, *args: Any, **kwargs: Any) -> None:
         url = self._url.format(*args, **kwargs)
         if url != self._url:
-            before, *_ = next(Formatter().parse(self._url))
+            before = next(iter(Formatter().parse(self._url)))[0]
             if _site(url) != _site(before):
                 raise HTTPError(400, "Redirect URL cannot change the scheme or netloc: %r", url)
             if _CONTROL.search(url):
