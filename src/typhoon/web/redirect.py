@@ -9,7 +9,6 @@ from typhoon.httputil import HTTPServerRequest, url_concat
 from typhoon.web.errors import HTTPError
 from typhoon.web.handler import RequestHandler
 
-
 _SITE = re.compile(
     # With a web scheme browsers take any number of slashes for two, and without them, too.
     r"(?i:(?P<web>https?|ftp|wss?|file):[/]*|(?P<other>[a-z][a-z0-9+.-]*):|/[/]+)"
