@@ -167,7 +167,7 @@ def _header_lines(request: HTTPRequest) -> list[bytes]:
     if request.user_agent:
         headers["User-Agent"] = request.user_agent
     elif "User-Agent" not in headers:
-        headers["User-Agent"] = f"Typhoon/{typhoon.__version__}"
+        headers["User-Agent"] = f"Typhoon/{typhoon.version}"
     omitted = []
     has_body = request.body is not None or request.body_producer is not None
     if request.expect_100_continue and has_body:

@@ -25,7 +25,7 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     if request.user_agent:
         headers["User-Agent"] = request.user_agent
     elif "User-Agent" not in headers:
-        headers["User-Agent"] = f"Typhoon/{typhoon.__version__}"
+        headers["User-Agent"] = f"Typhoon/{typhoon.version}"
     has_length = "Content-Length" in headers or "Transfer-Encoding" in headers
     if request.body is not None:
         headers["Content-Length"] = str(len(request.body))

@@ -3,7 +3,8 @@
 import datetime
 from typing import TYPE_CHECKING
 
-from typhoon import __version__, _core
+from typhoon import _core
+from typhoon._core import __version__
 from typhoon.escape import json_encode
 from typhoon.httputil import (
     HTTPInputError,

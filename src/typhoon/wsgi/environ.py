@@ -5,7 +5,7 @@ import sys
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from typhoon import __version__
+from typhoon._core import __version__
 from typhoon.httputil import HTTPServerRequest, split_host_and_port
 
 _OF_THE_CONNECTION = frozenset(("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length"))

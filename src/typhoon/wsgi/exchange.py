@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 from wsgiref.util import is_hop_by_hop
 
-from typhoon import __version__
+from typhoon._core import __version__
 from typhoon.httputil import (
     HTTPHeaders,
     HTTPInputError,

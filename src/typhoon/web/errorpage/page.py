@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typhoon import __version__
+from typhoon._core import __version__
 from typhoon.routing import HostMatches, PathMatches, RuleRouter
 from typhoon.web.errorpage.report import (
     ExceptionReport,
