@@ -26,6 +26,7 @@ import pytest
 from programs import running_program
 from support import Server
 from typhoon import locale
+from typhoon.template.parser import _SIMPLE
 from typhoon.web import Application
 from typhoon.web.settings import _TYPES, DEBUG
 
@@ -124,6 +125,11 @@ def test_links(page: Path) -> None:
 def test_the_index_names_every_page() -> None:
     named = {target for target, _ in LINK.findall((GUIDE / "index.md").read_text("utf-8"))}
     assert {page.name for page in GUIDE.glob("*.md")} - {"index.md"} <= named
+
+
+def test_the_table_of_tags_is_complete() -> None:
+    in_table = set(re.findall(r"\{% (\w+)", (GUIDE / "templates.md").read_text("utf-8")))
+    assert in_table >= _SIMPLE.keys()
 
 
 def test_the_table_of_settings_is_complete() -> None:
