@@ -29,7 +29,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 
 @contextlib.contextmanager
 def running_program(source: str, folder: Path) -> Iterator[Client]:
-    """Start a program that listens on port 8888, with this folder as its own; a connection to it."""
+    """Start a program that listens on port 8888, in this folder; gives a connection to it."""
     script = folder / "program.py"
     script.write_text(source, "utf-8")
     with subprocess.Popen(

@@ -2,10 +2,9 @@
 
 A page is run from top to bottom in a folder and a namespace of its own:
 
-- A `python` block is executed; what looks like a session (`>>>`) is a doctest; and what has a
-  `__main__`, or runs an event loop, is a program, which is started.
-- Any other block stands for a file of the page's folder if `<!-- file: NAME -->` is above it. A
-  `python` block with such a line is written there, too.
+- A `python` block is executed; what looks like a session (`>>>`) is a doctest; and what ends by
+  running an event loop is a program, which is started.
+- A block below `<!-- file: NAME -->` is written to that file in the folder.
 - A comment that starts with a line `<!-- test` is Python that is run in its place, which mostly
   asks what the code above it answers. It has, besides all names of the page:
   `serve(rules_or_application, **settings)`, a server; and `program`, a connection to the last
@@ -28,7 +27,6 @@ from support import Server
 from typhoon import locale
 from typhoon.template.parser import _SIMPLE
 from typhoon.web import Application
-from typhoon.web.settings import _TYPES, DEBUG
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"
@@ -39,8 +37,10 @@ PIECE = re.compile(
     r"|^(?:<!-- file: (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-PROGRAM = re.compile(r'^if __name__ == "__main__":|^asyncio\.run\(', re.MULTILINE)
+GUARD = '\nif __name__ == "__main__":\n'
+PROGRAM_ENDS = ("asyncio.run(", "IOLoop.current().start()")
 LINK = re.compile(r"\]\(([^)#:]+)?(?:#([^)]+))?\)")
+SETTING = re.compile(r'settings(?:\.get\(|\.setdefault\(|\[)"(\w+)"')
 
 
 class Piece(NamedTuple):
@@ -89,10 +89,12 @@ def test_code(
                 Path(file).write_text(code, "utf-8")
             if kind not in ("python", "test"):
                 continue
+            if kind == "python" and code.splitlines()[-1].lstrip().startswith(PROGRAM_ENDS):
+                names["program"] = stack.enter_context(running_program(code, tmp_path))
+                if GUARD not in code:
+                    continue  # it would run here
             if code.startswith(">>> "):
                 check_session(code, names, page, line)
-            elif kind == "python" and PROGRAM.search(code):
-                names["program"] = stack.enter_context(running_program(code, tmp_path))
             else:
                 # Tracebacks show the lines of the page.
                 exec(compile("\n" * line + code, str(page), "exec"), names)
@@ -134,7 +136,12 @@ def test_the_table_of_tags_is_complete() -> None:
 
 def test_the_table_of_settings_is_complete() -> None:
     table = (GUIDE / "debugging.md").read_text("utf-8").partition("## All settings")[2]
-    in_table = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
-    settings = (Application.__doc__ or "").partition("In general:")[2]
-    assert in_table >= _TYPES.keys() | DEBUG.keys()
-    assert {name for name in in_table if f"`{name}`" not in settings} == set()
+    described = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    read = {
+        name
+        for file in (ROOT / "src" / "typhoon").rglob("*.py")
+        for name in SETTING.findall(file.read_text("utf-8"))
+    }
+    assert described == read - {"gzip"}  # deprecated
+    docstring = set(re.findall(r"`(\w+)[`(]", Application.__doc__ or ""))
+    assert described <= docstring

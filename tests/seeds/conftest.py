@@ -14,6 +14,7 @@ from support import Client, Server
 from typhoon.httpclient import AsyncHTTPClient
 from typhoon.wsgi import WSGIApplication, WSGIContainer
 
+
 def served(application: Any) -> Any:
     """An application for our server: what is one for WSGI servers has to behave as one."""
     if isinstance(application, WSGIApplication):
