@@ -1,10 +1,6 @@
 """Runs the examples of the seed documents, in which nothing but the package's name is changed."""
 
 import contextlib
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,25 +8,11 @@ from wsgiref.validate import validator
 
 import pytest
 
+from programs import running_program
 from seed_examples import renamed
-from support import TIMEOUT, Client, Server
+from support import Client, Server
 from typhoon.httpclient import AsyncHTTPClient
 from typhoon.wsgi import WSGIApplication, WSGIContainer
-
-LAUNCHER = """
-import runpy, sys
-import typhoon.web
-
-def listen(self, port, *args, **kwargs):
-    server = listen_on(self, 0, "127.0.0.1")
-    (sock,) = server._sockets.values()
-    print(port, sock.getsockname()[1], flush=True)
-    return server
-
-listen_on, typhoon.web.Application.listen = typhoon.web.Application.listen, listen
-runpy.run_path(sys.argv[1], run_name="__main__")
-"""
-"""Runs a program, but on a free port: it prints the port that was asked for, and the real one."""
 
 
 def served(application: Any) -> Any:
@@ -69,22 +51,7 @@ def program(tmp_path: Path) -> Iterator[Callable[[str], Client]]:
     with contextlib.ExitStack() as stack:
 
         def start(source: str) -> Client:
-            script = tmp_path / "program.py"
-            script.write_text(renamed(source), "utf-8")
-            process = stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", LAUNCHER, str(script)],
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    cwd=tmp_path,
-                )
-            )
-            stack.callback(process.send_signal, signal.SIGTERM)
-            assert process.stdout is not None
-            asked, port = map(int, process.stdout.readline().split())
-            assert asked == 8888
-            sock = socket.create_connection(("127.0.0.1", port), TIMEOUT)
-            return stack.enter_context(Client(sock))
+            return stack.enter_context(running_program(renamed(source), tmp_path))
 
         yield start
 

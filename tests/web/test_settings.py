@@ -322,6 +322,20 @@ def test_a_setting_of_the_wrong_kind_says_what_to_write(settings, hint):
     assert "12345" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"template_whitespace": "double"}, "'all', 'single', 'oneline'"),
+        ({"xsrf_cookie_version": 3}, "1, 2"),
+        ({"key_version": 3, "cookie_secret": {1: "old", 2: "new"}}, "(1, 2), not 3"),
+    ],
+)
+def test_a_value_that_does_not_exist_says_which_do(settings, hint):
+    with pytest.raises(ValueError, match=next(iter(settings))) as caught:
+        Application(**settings)
+    assert hint in str(caught.value)
+
+
 @pytest.mark.parametrize("secret", ["", b"", {}, {1: "good", 2: ""}])
 def test_an_empty_secret_is_no_secret(secret):
     with pytest.raises(ValueError, match="token_urlsafe") as caught:

@@ -223,12 +223,6 @@ def test_version_1(serve):
     assert send(server, OF_TORNADO, RAW).status == 200
 
 
-def test_an_unknown_version(serve):
-    answer = serve(application(xsrf_cookie_version=3, serve_traceback=True)).get("/")
-    assert answer.status == 500
-    assert "xsrf_cookie_version is 1 or 2, not 3" in answer.text
-
-
 def test_how_the_cookie_is_set(serve):
     server = serve(
         application(

@@ -40,6 +40,11 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 """What a setting is made of, and how to say it. None is let through: it is not set."""
 
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "template_whitespace": ("all", "single", "oneline"),
+    "xsrf_cookie_version": (1, 2),
+}
+
 _COMMAND = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
@@ -56,6 +61,11 @@ def complete_settings(settings: dict[str, Any]) -> None:
                 # Without the value if it may be a secret: this lands in logs.
                 found = type(value).__name__ if name == "cookie_secret" else _named(value)
                 raise TypeError(f"The setting {name} is {description}, not {found}")
+    for name, choices in _CHOICES.items():
+        value = settings.get(name)
+        if value is not None and value not in choices:
+            known = ", ".join(map(repr, choices))
+            raise ValueError(f"The setting {name} is one of {known}, not {value!r:.60}")
     log_function = settings.get("log_function")
     if log_function is not None and not callable(log_function):
         raise TypeError(
@@ -68,7 +78,7 @@ def complete_settings(settings: dict[str, Any]) -> None:
             "The setting template_loader is an object such as "
             f'typhoon.template.Loader("templates"), not {_named(loader)}'
         )
-    _check_secret(settings.get("cookie_secret"))
+    _check_secret(settings.get("cookie_secret"), settings.get("key_version"))
     if settings.get("trusted_origins") is not None:
         check_trusted_origins(settings["trusted_origins"])
     if "static_handler_class" not in settings:
@@ -83,7 +93,9 @@ def _named(value: object) -> str:
     return f"{type(value).__name__} ({value!r:.60})" if not callable(value) else f"{value!r:.60}"
 
 
-def _check_secret(secret: str | bytes | Mapping[int, str | bytes] | None) -> None:
+def _check_secret(
+    secret: str | bytes | Mapping[int, str | bytes] | None, key_version: int | None
+) -> None:
     if secret is None:
         return
     if isinstance(secret, Mapping):
@@ -97,6 +109,12 @@ def _check_secret(secret: str | bytes | Mapping[int, str | bytes] | None) -> Non
         raise ValueError(
             f"The setting cookie_secret is empty, so anyone could forge signed cookies: leave it "
             f"out, or make a secret with {_COMMAND}"
+        )
+    if isinstance(secret, Mapping) and key_version is not None and key_version not in secret:
+        known = ", ".join(map(repr, secret))
+        raise ValueError(
+            f"The setting key_version is the number of one of the secrets in cookie_secret "
+            f"({known}), not {key_version!r}"
         )
 
 
