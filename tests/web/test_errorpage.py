@@ -233,6 +233,8 @@ TEMPLATES = {
     "foot.html": "first line\n<footer>{{ 1 / zero }}</footer>",
     "open.html": "one\n{% for row in rows %}\nthree",
     "wrong.html": "one\ntwo {{ 1 + * 2 }}\nthree",
+    "feeds.html": "one\x0c\u2028\x85\x0b\r\ntwo {{ 1 / zero }}\r\nthree",
+    "open-feeds.html": "one\x0c\u2028\ntwo {% if zero %}\nthree",
 }
 
 
@@ -271,14 +273,24 @@ def test_the_line_of_a_template_that_is_included(show_template):
     assert "division by zero" in page.text
 
 
+def test_only_line_feeds_end_the_lines_of_a_template(show_template):
+    page = show_template("feeds.html", zero=0)
+    assert page.current[0].startswith("2two {{ 1 / zero }}")
+    assert "feeds.html:2" in page.text
+
+
 @pytest.mark.parametrize(
     ("name", "line", "current"),
-    [("open.html", 2, "{% for row in rows %}"), ("wrong.html", 2, "two {{ 1 + * 2 }}")],
+    [
+        ("open.html", 2, "{% for row in rows %}"),
+        ("wrong.html", 2, "two {{ 1 + * 2 }}"),
+        ("open-feeds.html", 2, "two {% if zero %}"),
+    ],
 )
 def test_a_template_that_cannot_be_parsed(show_template, name, line, current):
     page = show_template(name)
     assert "ParseError" in page.text
-    assert current in page.current[0]
+    assert page.current[0].startswith(f"{line}{current}")
     assert f"{name}:{line}" in page.text
 
 

@@ -126,7 +126,7 @@ class _Reporter:
         path = code.co_filename
         if (position := template_position(step)) is not None:
             report = Frame("template", position.name, position.lineno, False)
-            lines = position.text.splitlines()
+            lines = position.text.split("\n")  # as the template counts them
             report.lines = marked_lines(
                 lines, 1, len(lines), position.lineno, None, is_python=False
             )
@@ -158,7 +158,8 @@ class _Reporter:
         """Where the text that could not be parsed is wrong: Python, or a template."""
         columns = None
         if isinstance(error, ParseError):
-            path, number, lines = error.filename, error.lineno, (error.text or "").splitlines()
+            path, number = error.filename, error.lineno
+            lines = error.text.split("\n") if error.text else []
         elif isinstance(error, SyntaxError) and error.lineno and error.filename:
             path, number, lines = error.filename, error.lineno, source_lines(error.filename, {})
             if not lines and error.text:
