@@ -323,7 +323,8 @@ def _parse_request_body(
 
 def _parse_request_cookies(headers: HTTPHeaders) -> "http.cookies.SimpleCookie":
     cookies: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
-    for name, value in parse_cookie(headers.get("Cookie", "")).items():
+    # RFC 9113 §8.2.3: more than one header are parts of one.
+    for name, value in parse_cookie("; ".join(headers.get_list("Cookie"))).items():
         try:
             cookies[name] = value
         except http.cookies.CookieError:

@@ -269,10 +269,11 @@ def test_loops_are_not_kept(run: Run) -> None:
         async with pair("unix"):
             pass
 
+    known = set(_shared_by)  # others may be held still: by an HTTP client of their own, say
     for _ in range(5):
         run(main)
     gc.collect()
-    assert len([loop for loop in _shared_by if loop.asyncio_loop.is_closed()]) <= 1
+    assert len([loop for loop in set(_shared_by) - known if loop.asyncio_loop.is_closed()]) <= 1
 
 
 # Odds and ends

@@ -146,6 +146,25 @@ def test_only_content_that_gets_smaller(client, content_type, encoded):
     assert answer.header("Vary") == ("Accept-Encoding" if encoded else None)
 
 
+def test_nothing_is_left_as_nothing(serve, tmp_path):
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "page.txt").write_text(TEXT)
+    settings: dict[str, Any] = {
+        "static_path": str(tmp_path),
+        "compress_response": {"min_length": 0},
+    }
+    with serve(Application([("/", Page)], **settings)).connect() as client:
+        for target, more in (
+            ("/?size=0", {}),
+            ("/static/empty.txt", {}),
+            ("/static/page.txt", {"Range": "bytes=99999-"}),
+        ):
+            answer = client.get(target, {**ALL, **more})
+            assert answer.header("Content-Encoding") is None
+            assert (answer.body, answer.header("Content-Length")) == (b"", "0")
+            assert answer.header("Vary") == "Accept-Encoding"
+
+
 @pytest.mark.parametrize(
     "query",
     [

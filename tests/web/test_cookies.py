@@ -286,6 +286,25 @@ def test_clear_all_cookies(serve):
     assert all(cookie.endswith("Path=/p") for cookie in cookies)
 
 
+def test_clearing_cookies_that_no_browser_keeps(serve):
+    header = "a=1; " + "b" * 5000 + "=1"
+    answer = answer_to(serve, lambda handler: handler.clear_all_cookies(), header)
+    assert answer.status == 200
+    assert [cookie[0] for cookie in answer.header_list("Set-Cookie")] == ["a"]
+
+
+def test_cookies_in_several_headers(serve):
+    """A proxy may hand on those of HTTP/2 as they came (RFC 9113 §8.2.3)."""
+
+    class Cookies(RequestHandler):
+        def get(self) -> None:
+            self.write({name: morsel.value for name, morsel in self.cookies.items()})
+
+    with serve(Application([("/", Cookies)])).connect() as client:
+        answer = client.request("GET", "/", [("Cookie", "a=1; b=2"), ("Cookie", "c=3")])
+    assert json.loads(answer.body) == {"a": "1", "b": "2", "c": "3"}
+
+
 def test_clearing_cookies_with_prefixes(serve):
     """The request does not say how they were set; what their names demand is known."""
     names = ["a", "__Host-b", "__Secure-c", "__Host-Http-d"]

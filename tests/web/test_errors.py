@@ -346,6 +346,32 @@ def test_a_failing_write_error_still_ends_the_request(serve, where, caplog):
     assert "Uncaught exception in write_error" in caplog.text
 
 
+def test_a_write_error_that_nobody_awaits_is_an_error(serve, where, caplog):
+    class Page(Handler):
+        async def write_error(self, status_code: int, **kwargs: Any) -> None:
+            self.write("lost")
+
+    action = throw(RuntimeError)
+    server = serve(Application([(r"/(\w+)", Page, {"action": action})]))
+    answer = server.get(f"/{where}")
+    assert (answer.status, answer.body) == (500, b"")
+    assert "Page.write_error() has to be awaited" in caplog.text
+
+
+def test_an_error_that_cannot_be_answered_is_in_the_log(serve, where, caplog):
+    class Page(Handler):
+        def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+            raise RuntimeError("in send_error")
+
+    server = serve(Application([(r"/(\w+)", Page, {"action": throw(RuntimeError)})]))
+    client = server.connect()
+    client.send(f"GET /{where} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    assert client.read_all()[:12] in (b"HTTP/1.1 500", b"")
+    server.call()
+    assert "in send_error" in caplog.text
+    assert {record.name for record in caplog.records} == {"typhoon.application"}
+
+
 def test_a_failing_log_exception_still_ends_the_request(serve, where, caplog):
     class Own(Handler):
         def log_exception(self, *exc_info: Any) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from support import StreamServer
+from typhoon.httpserver import HTTPServer
 from typhoon.iostream import StreamClosedError
 from typhoon.web import Application, OutputTransform, RequestHandler
 
@@ -56,6 +58,19 @@ def test_a_flushed_response_with_a_content_length(serve):
         answer = client.get("/")
         assert (answer.header("Content-Length"), answer.body) == ("6", b"onetwo")
         assert answer.header("Transfer-Encoding") is None
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, StreamServer])
+def test_a_head_that_is_refused_with_its_first_piece_is_not_sent(serve, server_class):
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            self.set_header("Content-Length", "3")
+            self.write("1234")
+            await self.flush()
+
+    client = serve(Application([("/", Handler)]), server_class=server_class).connect()
+    for _ in range(2):
+        assert client.get("/").status == 500
 
 
 @pytest.mark.parametrize("written", ["12", "1234"])

@@ -220,6 +220,11 @@ def longer(environ: Any, start_response: Any) -> list[bytes]:
     return [b"lost"]
 
 
+def longer_at_once(environ: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [("Content-Length", "3")])
+    yield b"lost"
+
+
 def failing(environ: Any, start_response: Any) -> list[bytes]:
     start_response("200 OK", [])
     raise KeyError("mine")
@@ -237,6 +242,7 @@ def failing(environ: Any, start_response: Any) -> list[bytes]:
         (written_text, "gave str as a piece"),
         (nothing, "'NoneType' object is not iterable"),
         (longer, "Content-Length"),
+        (longer_at_once, "Content-Length"),
         (failing, "mine"),
     ],
 )

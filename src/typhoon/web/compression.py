@@ -80,6 +80,8 @@ class GZipContentEncoding(OutputTransform):
             return status_code, headers, chunk
         is_head = self._request.method == "HEAD"
         length = headers.get("Content-Length")
+        if length == "0" or (finishing and not chunk and not is_head):
+            return status_code, headers, chunk  # there is nothing to compress
         if finishing:
             if length is not None and not is_head and length != str(len(chunk)):
                 # A mistake that the connection finds.

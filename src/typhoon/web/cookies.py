@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 from typhoon.escape import native_str
 from typhoon.httputil import format_timestamp
 from typhoon.web.setcookie import (
+    MAX_PAIR,
     check_attribute,
     check_attribute_name,
     prefix_of,
@@ -149,6 +150,8 @@ class CookiesMixin:
         Cookies that another domain or path than these has set stay: the request does not say which.
         """
         for name in self.request.cookies:
+            if len(name) > MAX_PAIR:
+                continue  # no browser keeps such a one
             bound = prefix_of(name)
             fitting = {key: value for key, value in kwargs.items() if key not in bound}
             self.clear_cookie(name, **fitting)

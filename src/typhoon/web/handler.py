@@ -14,7 +14,7 @@ from typhoon.log import app_log, gen_log
 from typhoon.web.arguments import ArgumentsMixin
 from typhoon.web.cookies import CookiesMixin
 from typhoon.web.downloads import DownloadsMixin
-from typhoon.web.errors import Finish, HTTPError
+from typhoon.web.errors import Finish, HTTPError, refuse_coroutine
 from typhoon.web.events import EventsMixin
 from typhoon.web.localization import LocaleMixin
 from typhoon.web.rendering import RenderingMixin
@@ -196,7 +196,11 @@ class RequestHandler(
                 reason = exception.reason
         self.set_status(status_code, reason=reason)
         try:
-            self.write_error(status_code, **kwargs)
+            # One that nobody awaits would leave an empty page.
+            written: object = self.write_error(status_code, **kwargs)  # type: ignore[func-returns-value]
+            refuse_coroutine(
+                written, f"{type(self).__name__}.write_error() has to be awaited: make it plain"
+            )
         except Exception:
             app_log.error("Uncaught exception in write_error", exc_info=True)
         if not self._finished:
@@ -281,6 +285,13 @@ class RequestHandler(
         status = error.status_code if isinstance(error, HTTPError) else 500
         self.send_error(status, exc_info=exc_info)
 
+    def _handle_late_exception(self, error: BaseException) -> None:
+        """As above, in a task: what fails now has nobody else to say it."""
+        try:
+            self._handle_request_exception(error)
+        except Exception:
+            app_log.error("Uncaught exception %s", self._request_summary(), exc_info=True)
+
     # How a handler is run.
 
     def _run_replaced(
@@ -347,7 +358,7 @@ class RequestHandler(
             if _is_cancelled(error):
                 self._answer_cancelled()
                 raise
-            self._handle_request_exception(error)
+            self._handle_late_exception(error)
         finally:
             # A future keeps its error, whose traceback refers to this frame.
             del prepared, result
@@ -363,7 +374,7 @@ class RequestHandler(
             if _is_cancelled(error):
                 self._answer_cancelled()
                 raise
-            self._handle_request_exception(error)
+            self._handle_late_exception(error)
         finally:
             del result  # see above
             self._task_over()

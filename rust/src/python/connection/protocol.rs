@@ -285,11 +285,13 @@ impl ServerConnection {
                 return Ok(());
             }
             let reason = to_latin1(reason)?;
-            this.encoder
-                .response(&mut out, status, &reason, &headers.borrow().inner)?;
+            let mut encoder = this.encoder;
+            encoder.response(&mut out, status, &reason, &headers.borrow().inner)?;
             if let Some(chunk) = chunk {
-                this.encoder.data(&mut out, chunk)?;
+                encoder.data(&mut out, chunk)?;
             }
+            // Nothing was wrong with it: from here on the head is on its way.
+            this.encoder = encoder;
         }
         Self::write_bytes(slf, &out)
     }

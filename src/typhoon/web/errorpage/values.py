@@ -19,11 +19,17 @@ HIDDEN = "••••••"
 
 _HIDDEN_NAMES = (
     r"passw|passphrase|pwd|secret|token|api_?-?key|private_?-?key|credential|cookie|"
-    r"session_?-?(?:id|key)|sessid|authori[sz]ation|xsrf|csrf|signature"
+    r"session_?-?(?:id|key)|sessid|authori[sz]ation|(?<![a-z])auth(?![a-z])|xsrf|csrf|signature"
 )
 _SECRET_NAME = re.compile(_HIDDEN_NAMES, re.IGNORECASE)
+# Names have an end, so that each character is looked at a bounded number of times.
 _SECRET_PAIR = re.compile(
-    rf"""((?:{_HIDDEN_NAMES})[\w.-]*['"]?\s?[=:]\s?)(?:b?'[^']*'?|b?"[^"]*"?|[^\s&,;)}}\]'"]+)""",
+    rf"""((?:{_HIDDEN_NAMES})[\w.-]{{0,40}}['"]?\s?[=:]\s?)"""
+    r"""(?:b?'[^']*'?|b?"[^"]*"?|[^\s&,;)}\]'"]+)""",
+    re.IGNORECASE,
+)
+_CREDENTIALS = re.compile(
+    r"""(://[^\s/:@'"]{0,100}:)[^\s/@'"]{1,1000}(?=@)|((?:^|(?<=['"]))(?:Bearer|Basic)\s)[^\s'"]+""",
     re.IGNORECASE,
 )
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -32,12 +38,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def is_secret(name: object) -> bool:
     """Whether what is stored under this name should not be shown."""
+    if isinstance(name, bytes):
+        name = name[:200].decode("latin-1")
     return isinstance(name, str) and _SECRET_NAME.search(name[:200]) is not None
 
 
 def without_secrets(text: str) -> str:
-    """The text with the values in `password='…'`, `"token": "…"` and `?api_key=…` hidden."""
-    return _SECRET_PAIR.sub(rf"\1{HIDDEN}", text)
+    """The text with the values in `password='…'`, `"token": "…"` and `?api_key=…` hidden.
+
+    And what is in `https://user:…@host` and `Bearer …`.
+    """
+    return _CREDENTIALS.sub(rf"\1\2{HIDDEN}", _SECRET_PAIR.sub(rf"\1{HIDDEN}", text))
 
 
 def visible(text: str) -> str:
@@ -132,12 +143,16 @@ class _Description:
             self.add(f"{start}…{end}")
             return
         self.add(start)
+        is_secret_pair = len(value) == 2 and isinstance(value, tuple | list) and is_secret(value[0])
         for index, item in enumerate(islice(value, ITEMS)):
             if self._room <= 0:
                 return
             if index:
                 self.add(", ")
-            self.add_value(item, depth - 1)
+            if index and is_secret_pair:
+                self.add(HIDDEN)
+            else:
+                self.add_value(item, depth - 1)
         if len(value) > ITEMS:
             self.add(f", … {len(value) - ITEMS:,} more")
         elif isinstance(value, tuple) and len(value) == 1:
