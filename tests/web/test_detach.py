@@ -205,12 +205,13 @@ def test_from_a_streamed_request(lines):
 # What the client has sent behind the request
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 REQUESTS = {
     "upgrade": UPGRADE,
     "plain": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "close": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     "body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-    "chunks": b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+    "chunks": CHUNKED + b"1\r\na\r\n0\r\n\r\n",
     "connect": b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
 }
 
