@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from support import StreamServer
+from typhoon.httpserver import HTTPServer
 from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.web import Application, RequestHandler, stream_request_body
 
@@ -199,3 +200,110 @@ def test_from_a_streamed_request(lines):
     client.send(UPGRADE + b"first\n")
     assert client.response().status == 101
     assert client.read_until(b"\n") == b"FIRST\n"
+
+
+# What the client has sent behind the request
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+REQUESTS = {
+    "upgrade": UPGRADE,
+    "plain": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "close": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+    "chunks": CHUNKED + b"1\r\na\r\n0\r\n\r\n",
+    "connect": b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+}
+
+
+class Detaches(RequestHandler):
+    """Answers nothing, and echoes one line."""
+
+    SUPPORTED_METHODS = (*RequestHandler.SUPPORTED_METHODS, "CONNECT")  # type: ignore[assignment]
+
+    def go_on(self) -> None:
+        self.echo = asyncio.ensure_future(self.echo_a_line(self.detach()))
+
+    @staticmethod
+    async def echo_a_line(stream: IOStream) -> None:
+        await stream.write(await stream.read_until(b"\n"))
+        stream.close()
+
+
+class Before(RequestHandler):
+    def get(self) -> None:
+        self.write("before")
+
+
+class AtOnce(Detaches):
+    def get(self) -> None:
+        self.go_on()
+
+    post = connect = get
+
+
+class InPrepare(AtOnce):
+    def prepare(self) -> None:
+        self.go_on()
+
+
+class InACoroutine(Detaches):
+    async def get(self) -> None:
+        self.go_on()
+
+    post = connect = get
+
+
+class Later(Detaches):
+    async def get(self) -> None:
+        await asyncio.sleep(0)
+        self.go_on()
+
+    post = connect = get
+
+
+@stream_request_body
+class Streamed(InACoroutine):
+    def data_received(self, chunk: bytes) -> None:
+        pass
+
+
+HANDLERS = [AtOnce, InPrepare, InACoroutine, Later, Streamed]
+
+
+@pytest.mark.parametrize("server_class", [HTTPServer, StreamServer])
+@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("request_name", REQUESTS)
+def test_bytes_behind_the_request(serve, loop_kind, handler, request_name, server_class):
+    app = Application([("/before", Before), (".*", handler)])
+    server = serve(app, loop_kind=loop_kind, server_class=server_class)
+    request = REQUESTS[request_name]
+    in_one = server.connect()
+    in_one.send(request + b"first\n")
+    assert in_one.read_all() == b"first\n"
+    in_pieces = server.connect()
+    in_pieces.send(request + b"fi")
+    in_pieces.send(b"rst\n")
+    assert in_pieces.read_all() == b"first\n"
+    in_two = server.connect()
+    in_two.send(request)
+    in_two.send(b"first\n")
+    assert in_two.read_all() == b"first\n"
+    pipelined = server.connect()
+    pipelined.send(b"GET /before HTTP/1.1\r\nHost: a\r\n\r\n" + request + b"first\n")
+    assert pipelined.response().text == "before"
+    assert pipelined.read_all() == b"first\n"
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3])
+def test_from_prepare_with_the_body_to_come(serve, loop_kind, cut):
+    @stream_request_body
+    class Handler(InPrepare):
+        pass
+
+    server = serve(Application([("/", Handler)]), loop_kind=loop_kind)
+    client = server.connect()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n"
+    client.send(head + b"first\n"[:cut])
+    client.send(b"first\n"[cut:])
+    assert client.read_all() == b"first\n"

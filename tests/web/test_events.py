@@ -416,33 +416,111 @@ def test_a_client_that_goes(events, caplog, where, server_class):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_the_server_stops(serve, loop_kind):
-    closed = threading.Event()
+class Endless(RequestHandler):
+    """Sends one event, and then none; `seen` is what has happened."""
 
-    class Handler(RequestHandler):
-        async def get(self) -> None:
+    def initialize(self, seen: list[str], closed: asyncio.Event | None = None) -> None:
+        self.seen = seen
+        self.closed = closed
+
+    async def get(self) -> None:
+        try:
             await self.send_events(self.events())
+        finally:
+            self.seen.append("returned")
 
-        async def events(self):
-            try:
-                yield "x"
-                await asyncio.Event().wait()
-            finally:
-                closed.set()
+    async def events(self) -> AsyncIterator[str]:
+        try:
+            yield "x"
+            await asyncio.Event().wait()
+        finally:
+            self.seen.append("closed")
+            if self.closed is not None:
+                await self.closed.wait()
 
-    server = serve(Application([("/", Handler)]), loop_kind=loop_kind)
-    client = server.connect()
-    client.send(GET)
-    client.read_until(b"data: x\n")
+    def on_connection_close(self) -> None:
+        self.seen.append("client gone")
 
-    async def stop() -> None:
+    def on_finish(self) -> None:
+        self.seen.append("finish")
+
+
+def stop(server: Any) -> None:
+    async def run() -> None:
         server.http_server.stop()
         await server.http_server.close_all_connections()
+        await asyncio.gather(*server.app._tasks)
 
-    server.call(stop)
-    assert closed.wait(20)
-    with pytest.raises(EOFError):
-        client.read_until(b"0\r\n\r\n")
+    server.call(run)
+
+
+@pytest.fixture
+def endless(serve, loop_kind):
+    """`endless(server_class, **arguments)` is a server, and a client in an endless stream."""
+
+    def start(server_class: type[HTTPServer] = HTTPServer, **arguments: Any) -> Any:
+        app = Application([("/", Endless, arguments)], compress_response=True)
+        server = serve(app, loop_kind=loop_kind, server_class=server_class)
+        server.app = app
+        client = server.connect()
+        client.send(GET)
+        client.read_until(b"data: x\n\n\r\n")
+        return server, client
+
+    return start
+
+
+def test_the_server_stops(endless, caplog):
+    seen: list[str] = []
+    server, client = endless(seen=seen)
+    stop(server)
+    assert seen == ["closed", "returned", "finish"]
+    assert client.read_all() == b"0\r\n\r\n"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_server_over_streams_stops(endless):
+    seen: list[str] = []
+    server, client = endless(StreamServer, seen=seen)
+    stop(server)
+    assert sorted(seen) == ["client gone", "closed", "finish", "returned"]
+    assert client.read_all() == b""
+
+
+def test_a_generator_that_does_not_end_does_not_hold_the_server(endless, monkeypatch):
+    monkeypatch.setattr("typhoon.httpserver.server.CLOSE_TIMEOUT", 0.05)
+    seen: list[str] = []
+    closed = asyncio.Event()
+    server, client = endless(seen=seen, closed=closed)
+
+    async def run() -> None:
+        server.http_server.stop()
+        await server.http_server.close_all_connections()
+        assert seen == ["closed", "client gone"]
+        closed.set()
+        await asyncio.gather(*server.app._tasks)
+
+    server.call(run)
+    assert seen[2:] == ["returned", "finish"]
+    with pytest.raises((EOFError, ConnectionError)):
+        client.read_exactly(1)
+
+
+def test_a_server_stops_behind_the_stream(serve, loop_kind):
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            async def events() -> AsyncIterator[str]:
+                yield "x"
+
+            await self.send_events(events())
+
+    app = Application([("/", Handler)])
+    server = serve(app, loop_kind=loop_kind)
+    server.app = app
+    client = server.connect()
+    assert client.get("/").text == "data: x\n\n"
+    stop(server)
+    assert client.is_closed()
 
 
 @pytest.mark.parametrize("disconnect", [True, False])

@@ -42,7 +42,15 @@ class Successor(Protocol):
 class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
     """One connection to a client: an asyncio protocol, and the `HTTPConnection` of its requests."""
 
-    __slots__ = ("_bucket", "_context", "_file_lost", "_held_by", "_server", "_waiters")
+    __slots__ = (
+        "_bucket",
+        "_context",
+        "_file_lost",
+        "_held_by",
+        "_server",
+        "_shut_down_callback",
+        "_waiters",
+    )
 
     _server: "HTTPServer"
 
@@ -55,6 +63,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         self._context: RequestContext | None = None
         self._held_by: asyncio.Future[Any] | None = None
         self._file_lost: asyncio.Future[None] | None = None
+        self._shut_down_callback: Callable[[], None] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -215,8 +224,17 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         if self.transport is not None:
             self.transport.close()
 
-    shut_down = close
-    """The server stops. (A successor may have something to say first.)"""
+    def shut_down(self) -> None:
+        """The server stops: close, but let a response end that would go on without an end."""
+        if self._shut_down_callback is None:
+            self.close()
+        else:
+            self.close_after_response()
+            self._shut_down_callback()
+
+    def set_shut_down_callback(self, callback: Callable[[], None] | None) -> None:
+        """Call this in place of closing when the server stops: it ends the response at once."""
+        self._shut_down_callback = callback
 
     def abort(self) -> None:
         """Close at once; what has not been sent is lost."""

@@ -226,8 +226,8 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     async def close_all_connections(self) -> None:
         """Close every connection, whether a request is in progress or not, and wait for it.
 
-        What has been written has a second to get to its client. Call `stop` first, so that no new
-        connections come.
+        What has been written has a second to get to its client, and streams of events have it to
+        end. Call `stop` first, so that no new connections come.
         """
         if self._stream_connections:
             closing = [connection.close() for connection in self._stream_connections]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from typhoon.escape import json_encode
+from typhoon.httpserver import HTTP1ServerConnection
 from typhoon.iostream import StreamClosedError
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ class EventsMixin:
                         yield ServerSentEvent({"tick": number}, id=str(number))
                         await asyncio.sleep(1)
 
-        Returns when the generator has ended, or when the client has gone: then the generator is
-        cancelled where it waits. In either case it is closed, and its `finally` blocks have run.
+        Returns when the generator has ended, or when the client has gone or the server closes its
+        connections: then the generator is cancelled where it waits. In any case it is closed, and
+        its `finally` blocks have run.
         A slow client makes the generator wait. After the end the client reconnects, unless it is
         answered with the status 204.
 
@@ -166,7 +168,7 @@ class _Sending:
         self.timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
-        """The client has gone: end the generator where it waits."""
+        """The client has gone, or the server stops: end the generator where it waits."""
         if self.task is not None and not self.stopped:
             self.stopped = True
             self.task.cancel()
@@ -178,6 +180,10 @@ class _Sending:
         others = task.cancelling() if task is not None else 0
         if self.keepalive is not None:
             self.timer = self.loop.call_later(self.keepalive, self._keep_alive, self.keepalive)
+        connection: Any = self.handler.request.connection
+        is_told = isinstance(connection, HTTP1ServerConnection)
+        if is_told:
+            connection.set_shut_down_callback(self.stop)
         try:
             await self.flushed
             async for event in events:
@@ -192,6 +198,8 @@ class _Sending:
             if not self.stopped or task is None or task.cancelling() > others + 1:
                 raise
         finally:
+            if is_told:
+                connection.set_shut_down_callback(None)
             if self.timer is not None:
                 self.timer.cancel()
             if self.stopped and task is not None:

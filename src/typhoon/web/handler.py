@@ -107,10 +107,8 @@ class RequestHandler(
         """Take the connection away from HTTP, for a protocol that begins as an HTTP request.
 
         What has been flushed is sent first, anything else is not sent at all. The stream belongs
-        to the caller, who has to close it. If the request has an `Upgrade` header, the stream
-        begins with what the client has sent behind it; without one, clients send nothing before
-        they have seen the response. The request is over with that: `on_finish` and the access log
-        are not called.
+        to the caller, who has to close it, and begins with what the client has sent behind the
+        request. The request is over with that: `on_finish` and the access log are not called.
 
             async def get(self):
                 self.set_status(101)

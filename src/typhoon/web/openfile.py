@@ -34,8 +34,11 @@ MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 Directories = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One directory, or several of them."""
 
-Stamp = tuple[int, int, int, int]
-"""What changes when a file does: device, inode, time of modification (ns) and size."""
+Stamp = tuple[int, int, int, int, int]
+"""What changes when a file does, on purpose or not: device, inode, times (ns) and size.
+
+The time of modification can be set back; the other one, that of the last change, cannot.
+"""
 
 
 class ForbiddenFileError(Exception):
@@ -43,7 +46,13 @@ class ForbiddenFileError(Exception):
 
 
 def stamp_of(result: os.stat_result) -> Stamp:
-    return result.st_dev, result.st_ino, result.st_mtime_ns, result.st_size
+    return (
+        result.st_dev,
+        result.st_ino,
+        result.st_mtime_ns,
+        result.st_ctime_ns,
+        result.st_size,
+    )
 
 
 class OpenFile:

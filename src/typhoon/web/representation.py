@@ -67,6 +67,14 @@ def http_date(time: datetime.datetime) -> str:
     return httputil.format_timestamp(time)
 
 
+def http_date_in(seconds: int) -> str:
+    """The date so many seconds from now."""
+    return _http_date_at(int(time.time()) + seconds)
+
+
+_http_date_at = functools.lru_cache(maxsize=16)(httputil.format_timestamp)
+
+
 def content_type_of(path: str) -> str:
     """The `Content-Type`, told from the name of a file."""
     media_type, encoding = mimetypes.guess_type(path)

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from typhoon.httputil import HTTPHeaders
-from typhoon.web.siblings import Stamp, stamp_of
+from typhoon.web.openfile import Stamp, stamp_of
+from typhoon.web.siblings import Stamp as DirectoryStamp
+from typhoon.web.siblings import stamp_of as directory_stamp_of
 
 MAX_FILES = 1024
 MAX_BYTES = 16 * 1024 * 1024
@@ -14,26 +16,13 @@ MAX_BYTES = 16 * 1024 * 1024
 Key = tuple[str, str]
 """The root, and the path below it as the URL has it."""
 
-State = tuple[int, int, int, int, int]
-"""What changes whenever a file does, on purpose or not."""
-
-
-def state_of(result: os.stat_result) -> State:
-    return (
-        result.st_mtime_ns,
-        result.st_ctime_ns,
-        result.st_ino,
-        result.st_dev,
-        result.st_size,
-    )
-
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What was served: the file itself, or a precompressed one beside it."""
 
     path: str
-    state: State
+    stamp: Stamp
     headers: HTTPHeaders
     etag: str | None
     body: bytes
@@ -49,29 +38,42 @@ class SmallFile:
 
     path: str
     directories: tuple[str, ...]
-    """Those between the root and the file."""
-    state: State
+    """Those between the root and the file, its own first."""
+    stamp: Stamp
     handler_version: int
     siblings: tuple[str, ...] | None
     """The codings in which there are files beside it; None if nobody has looked."""
     directory: str
     """The one that the file is in."""
-    stamp: Stamp | None
+    directory_stamp: DirectoryStamp | None
     """That of the directory when somebody looked; None if it cannot tell of changes."""
     variants: dict[str | None, Variant] = field(default_factory=dict, compare=False)
     """What was served, by its coding."""
 
-    def has_same_siblings(self) -> bool:
-        """Whether there are certainly the same files beside it."""
+    def is_same(self, encoded: bool = False) -> bool:
+        """Whether the path leads to the file, without links, and that has not changed.
+
+        And if it may be served `encoded`, whether there are certainly the same files beside it.
+        """
         try:
-            return stamp_of(os.stat(self.directory)) == self.stamp
-        except OSError:
+            if stamp_of(os.lstat(self.path)) != self.stamp:
+                return False
+            own: os.stat_result | None = None
+            for directory in self.directories:
+                result = os.lstat(directory)
+                if not stat.S_ISDIR(result.st_mode):
+                    return False
+                own = own or result
+            if self.siblings is None or not (encoded or self.siblings):
+                return True
+            return directory_stamp_of(own or os.stat(self.directory)) == self.directory_stamp
+        except OSError:  # It is gone.
             return False
 
     def variant(self, coding: str | None) -> Variant | None:
         """What was served with this coding, if that has not changed."""
         found = self.variants.get(coding)
-        if found is not None and coding is not None and _state_at(found.path) != found.state:
+        if found is not None and coding is not None and _stamp_at(found.path) != found.stamp:
             return None
         return found
 
@@ -83,12 +85,15 @@ class SmallFiles:
         self._files: OrderedDict[Key, SmallFile] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: Key, handler_version: int) -> SmallFile | None:
-        """The file, if it is known and has not changed, and neither has the handler's class."""
+    def get(self, key: Key, handler_version: int, encoded: bool) -> SmallFile | None:
+        """The file, if it is known and has not changed, and neither has the handler's class.
+
+        If it may be served `encoded`, the files beside it have not changed either.
+        """
         file = self._files.get(key)
         if file is None:
             return None
-        if file.handler_version == handler_version and _leads_to(file):
+        if file.handler_version == handler_version and file.is_same(encoded):
             return file
         self._forget(key)
         return None
@@ -101,10 +106,10 @@ class SmallFiles:
         known = self._files.get(key)
         if known != file:
             self._forget(key)
-            if not _leads_to(file):
+            if not file.is_same():
                 return
             self._files[key] = known = file
-        if _state_at(variant.path) != variant.state:
+        if _stamp_at(variant.path) != variant.stamp:
             return
         replaced = known.variants.pop(coding, None)
         self._bytes += len(variant.body) - (len(replaced.body) if replaced else 0)
@@ -132,19 +137,9 @@ def directories_between(root: str, path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _leads_to(file: SmallFile) -> bool:
-    """Whether the path leads to the file, without links, and that has not changed."""
+def _stamp_at(path: str) -> Stamp | None:
+    """The stamp of what is at this path, be it a link; None if nothing is there."""
     try:
-        return state_of(os.lstat(file.path)) == file.state and all(
-            stat.S_ISDIR(os.lstat(directory).st_mode) for directory in file.directories
-        )
-    except OSError:  # It is gone.
-        return False
-
-
-def _state_at(path: str) -> State | None:
-    """The state of what is at this path, be it a link; None if nothing is there."""
-    try:
-        return state_of(os.lstat(path))
+        return stamp_of(os.lstat(path))
     except OSError:
         return None

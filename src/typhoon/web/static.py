@@ -20,8 +20,9 @@ from typhoon.web.openfile import (
     OpenFile,
     absolute,
     as_directories,
+    stamp_of,
 )
-from typhoon.web.smallfiles import SmallFile, Variant, directories_between, state_of
+from typhoon.web.smallfiles import SmallFile, Variant, directories_between
 from typhoon.web.staticfiles import ClassContent, StaticFiles, small_files
 
 _FILE_HEADERS = (
@@ -128,44 +129,53 @@ class StaticFileHandler(StaticFiles, RequestHandler):
 
     def _serve_known(self, path: str) -> bool:
         """Serve a small file that has been served like this before."""
-        request = self.request
-        if (
-            type(self) is not StaticFileHandler
-            or request.query
-            or self.allowed_symlink_directory is not None
-        ):
+        if type(self) is not StaticFileHandler or self.allowed_symlink_directory is not None:
             return False
-        file = small_files.get((self.root, path), _core.class_version(type(self)))
+        request = self.request
+        header = request._header
+        accepted = header("Accept-Encoding")
+        version = _core.class_version(type(self))
+        file = small_files.get((self.root, path), version, encoded=bool(accepted))
         if file is None:
             return False
-        header = request._header
+        query = request.query
+        if query and not self._is_version_of(file, query):
+            return False
         if header("Range") or header("If-Match") or header("If-Unmodified-Since"):
             return False
         condition = header("If-None-Match")
         if not condition and header("If-Modified-Since"):
             return False
         coding = None
-        accepted = header("Accept-Encoding")
-        if accepted or file.siblings:
-            # Where there are no siblings, it does not matter whether they are wanted.
-            looked = file.siblings is not None
-            if file.siblings != () and self._wants_siblings() != looked:
+        # Where there are no siblings, it does not matter whether they are wanted.
+        if file.siblings or (accepted and file.siblings is None):
+            if self._wants_siblings() != (file.siblings is not None):
                 return False
-            if looked and not file.has_same_siblings():
-                return False
-            if file.siblings:
-                coding = best_encoding(accepted, file.siblings)
+            coding = best_encoding(accepted, file.siblings or ())
         served = file.variant(coding)
         if served is None:
             return False
         self._etag = (served.etag,)
         self._headers.update(served.headers)
+        if query:
+            self._set_expiry(self.CACHE_MAX_AGE)
         if condition and self.check_etag_header():
             self.set_status(304)
             return True
         self.write(served.body)
         self._flush_through_transforms()
         return True
+
+    def _is_version_of(self, file: SmallFile, query: str) -> bool:
+        """Whether a query is nothing but the right version, as `make_static_url` writes it."""
+        version = self._static_hashes.get((type(self), file.path), file.stamp)
+        return (
+            version is not None
+            and query.startswith("v=")
+            and len(query) >= len("v=") + MIN_VERSION_LENGTH
+            and version.startswith(query[2:])
+            and self.CACHE_MAX_AGE > 0
+        )
 
     def _keep(self, file: OpenFile) -> None:
         """Remember what is served of this file, if nothing could change it meanwhile."""
@@ -175,7 +185,6 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             type(self) is StaticFileHandler
             and self._status_code == 200
             and len(self._write_buffer) == 1
-            and not self.request.query
             # A default file is not kept: other routes may have another one.
             and original.path == self.get_absolute_path(self.root, self.path)
             and self.allowed_symlink_directory is None
@@ -187,14 +196,14 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             known = SmallFile(
                 original.path,
                 directories_between(absolute(self.root), original.path),
-                state_of(original.stat),
+                stamp_of(original.stat),
                 _core.class_version(type(self)),
                 self._siblings,
                 os.path.dirname(original.path),
                 self._stamp,
             )
             body = self._write_buffer[0]
-            variant = Variant(file.path, state_of(file.stat), headers, self.compute_etag(), body)
+            variant = Variant(file.path, stamp_of(file.stat), headers, self.compute_etag(), body)
             small_files.put((self.root, self.path), known, self._coding, variant)
 
     def _unhashed(self) -> list[OpenFile]:
@@ -281,14 +290,15 @@ class StaticFileHandler(StaticFiles, RequestHandler):
             self.set_header("Content-Type", content_type)
         cache_time = self.get_cache_time(self.path, self.modified, content_type)
         if cache_time > 0:
-            now = datetime.datetime.now(datetime.UTC)
-            self.set_header("Expires", now + datetime.timedelta(seconds=cache_time))
-            self.set_header("Cache-Control", f"max-age={cache_time}")
+            self._set_expiry(cache_time)
         elif self.request.query and self._has_version() and self._has_default("get_cache_time"):
             # Another version than this one: keep it, but ask each time (RFC 9111 §5.2.2.4).
-            self.set_header("Expires", datetime.datetime.now(datetime.UTC))
-            self.set_header("Cache-Control", "no-cache")
+            self._set_expiry(0)
         self.set_extra_headers(self.path)
+
+    def _set_expiry(self, seconds: int) -> None:
+        self.set_header("Expires", representation.http_date_in(seconds))
+        self.set_header("Cache-Control", f"max-age={seconds}" if seconds > 0 else "no-cache")
 
     def should_return_304(self) -> bool:
         """Whether the client has this content already (RFC 9110 §13.2.2).

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from static_files import DATE, ETAG, MODIFIED, TEXT, Start
-from support import Response
+from static_files import DATE, ETAG, MODIFIED, TEXT, Start, expires_in
 from typhoon.web import Application, RequestHandler, StaticFileHandler
 
 FOR_GOOD = "max-age=315360000"
-
-
-def expires_in(response: Response) -> float:
-    """Seconds from the response's date until it expires."""
-    expires, date = response.header("Expires"), response.header("Date")
-    assert expires is not None
-    assert date is not None
-    return (parsedate_to_datetime(expires) - parsedate_to_datetime(date)).total_seconds()
 
 
 @pytest.mark.parametrize("version", [ETAG[1:-1], ETAG[1:6]])

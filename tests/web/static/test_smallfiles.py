@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from static_files import DATE, ETAG, MODIFIED, TEXT, Start
+from static_files import DATE, ETAG, MODIFIED, TEXT, Start, expires_in
 from support import Server
 from typhoon.web import Application, StaticFileHandler
 from typhoon.web.staticfiles import small_files
@@ -80,6 +80,7 @@ def test_a_kept_file_that_changes(kept: Server, root: Path) -> None:
     os.utime(path, (MODIFIED, MODIFIED))
     response = kept.get("/s/robots.txt")
     assert response.body == TEXT[::-1]
+    assert response.header("Etag") != ETAG
     path.unlink()
     assert kept.get("/s/robots.txt").status == 404
     path.symlink_to(root.parent / "outside" / "secret")
@@ -130,3 +131,96 @@ def test_routes_with_another_default_file(
         assert server.get("/none/dir/").status == 403
         assert server.get("/other.html/robots.txt").body == TEXT
     assert len(small_files._files) == 1
+
+
+# Versioned URLs
+
+VERSION = ETAG[1:-1]
+
+
+def not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on nothing but what is kept can be served."""
+
+    def refuse(path: str, *_: object) -> None:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr("typhoon.web.representation.open_for_client", refuse)
+
+
+@pytest.mark.parametrize("version", [VERSION, VERSION[:5]])
+@pytest.mark.parametrize("first", ["", "?v=" + VERSION])
+def test_a_kept_file_by_its_version(
+    kept: Server, monkeypatch: pytest.MonkeyPatch, first: str, version: str
+) -> None:
+    url = f"/s/robots.txt?v={version}"
+    opened = kept.get(url)
+    StaticFileHandler.reset()
+    assert kept.get("/s/robots.txt" + first).body == TEXT
+    not_opened(monkeypatch)
+    response = kept.get(url)
+    varying = ("Date", "Expires")
+    assert sorted(header for header in response.headers if header[0] not in varying) == sorted(
+        header for header in opened.headers if header[0] not in varying
+    )
+    assert (response.body, response.header("Cache-Control")) == (TEXT, FOR_GOOD)
+    assert abs(expires_in(response) - StaticFileHandler.CACHE_MAX_AGE) < 60
+    response = kept.get(url, {"If-None-Match": ETAG})
+    assert (response.status, response.header("Cache-Control")) == (304, FOR_GOOD)
+    assert kept.get("/s/robots.txt").header("Cache-Control") is None
+
+
+@pytest.mark.parametrize(
+    ("query", "cache"),
+    [
+        ("v=" + VERSION[:4], "no-cache"),
+        (f"v={VERSION}0", "no-cache"),
+        (f"v=%{ord(VERSION[0]):x}{VERSION[1:]}", FOR_GOOD),
+        (f"v=0&v={VERSION}", FOR_GOOD),
+        (f"v={VERSION}&v=0", "no-cache"),
+        (f"v={VERSION}&lang=de", FOR_GOOD),
+        ("w=" + VERSION, None),
+        ("v", "no-cache"),
+    ],
+)
+def test_a_kept_file_and_other_queries(kept: Server, query: str, cache: str | None) -> None:
+    response = kept.get("/s/robots.txt?" + query)
+    assert (response.body, response.header("Cache-Control")) == (TEXT, cache)
+
+
+def test_the_version_of_a_kept_file_that_changes(kept: Server, root: Path) -> None:
+    url = f"/s/robots.txt?v={VERSION}"
+    assert kept.get(url).header("Cache-Control") == FOR_GOOD
+    path = root / "robots.txt"
+    path.write_bytes(TEXT[::-1])
+    os.utime(path, (MODIFIED, MODIFIED))
+    response = kept.get(url)
+    assert (response.body, response.header("Cache-Control")) == (TEXT[::-1], "no-cache")
+
+
+def test_versions_that_may_not_be_cached(kept: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StaticFileHandler, "CACHE_MAX_AGE", 0)
+    for _ in range(2):
+        response = kept.get(f"/s/robots.txt?v={VERSION}")
+        assert response.header("Cache-Control") == "no-cache"
+
+
+@pytest.mark.parametrize("folder", ["", "dir/"])
+def test_a_kept_file_with_files_beside_it(
+    kept: Server, root: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setattr("typhoon.web.siblings.SETTLED", -1e9)
+    page = root / folder / "page.js"
+    page.write_bytes(TEXT)
+    (root / folder / "page.js.gz").write_bytes(b"smaller")
+    url = f"/s/{folder}page.js?v={VERSION}"
+    gzip, nothing = {"Accept-Encoding": "gzip"}, {"Accept-Encoding": "identity"}
+    for _ in range(2):
+        response = kept.get(url, gzip)
+        assert (response.body, response.header("Content-Encoding")) == (b"smaller", "gzip")
+        assert response.header("Cache-Control") == FOR_GOOD
+        assert kept.get(url, nothing).body == kept.get(url).body == TEXT
+        not_opened(monkeypatch)
+    monkeypatch.undo()
+    (root / folder / "page.js.gz").unlink()
+    response = kept.get(url, gzip)
+    assert (response.body, response.header("Content-Encoding")) == (TEXT, None)

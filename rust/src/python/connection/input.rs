@@ -16,9 +16,10 @@ const BODY_RESERVE: u64 = 1024 * 1024;
 pub(super) enum Pumped {
     /// There is nothing to go on with for now.
     All,
-    /// A request has come whole that offers to take the connection over: complete it once what
+    /// Something for the application, which may take the connection over: give it that once what
     /// is behind it lies where `_detach` finds it.
-    Upgrade,
+    Head(Box<Head>),
+    End,
 }
 
 impl ServerConnection {
@@ -47,15 +48,18 @@ impl ServerConnection {
                 }
             };
             position += consumed;
+            let more = position < input.len();
             match event {
                 Event::NeedMore => {
-                    Self::wait_for_more(slf, input.len() > position)?;
+                    Self::wait_for_more(slf, more)?;
                     return Ok((position, Pumped::All));
                 }
+                Event::Head(head) if more && Self::is_heard_at_head(slf, &head) => {
+                    return Ok((position, Pumped::Head(head)));
+                }
+                Event::End(_) if more => return Ok((position, Pumped::End)),
                 Event::Head(head) => Self::begin(slf, head)?,
                 Event::Data(data) => Self::receive(slf, data)?,
-                // The bytes behind belong to whoever takes the connection over.
-                Event::End(_) if slf.borrow().upgrade => return Ok((position, Pumped::Upgrade)),
                 Event::End(_) => Self::complete(slf)?,
             }
         }
@@ -83,13 +87,14 @@ impl ServerConnection {
             if unread.len() > 0 {
                 slf.borrow_mut().unread = unread;
             }
-            let completed = match pumped {
-                Ok((_, Pumped::Upgrade)) => Self::complete(slf).map(|()| true),
+            let more = match pumped {
+                Ok((_, Pumped::Head(head))) => Self::begin(slf, head).map(|()| true),
+                Ok((_, Pumped::End)) => Self::complete(slf).map(|()| true),
                 Ok((_, Pumped::All)) => Ok(false),
                 Err(error) => Err(error),
             };
             slf.borrow_mut().pumping = false;
-            if completed? && !slf.borrow().is_blocked() {
+            if more? && !slf.borrow().is_blocked() {
                 data = b"";
                 continue;
             }
@@ -123,6 +128,11 @@ impl ServerConnection {
         }
     }
 
+    /// Whether the application is told of a head before the rest of its request has come.
+    fn is_heard_at_head(slf: Slf<'_, '_>, head: &Head) -> bool {
+        slf.borrow().settings.get().on_head_of(head.body).is_some()
+    }
+
     /// The head of a request has come.
     pub(super) fn begin(slf: Slf<'_, '_>, head: Box<Head>) -> PyResult<()> {
         let py = slf.py();
@@ -141,12 +151,8 @@ impl ServerConnection {
             this.exchange = true;
             this.body_pending = body != BodyLength::Exact(0);
             this.expects_continue = head.expects_continue && this.body_pending;
-            this.upgrade = head.upgrade;
-            let wanted = this.body_pending || settings.every_head;
             settings
-                .on_head
-                .as_ref()
-                .filter(|_| wanted)
+                .on_head_of(body)
                 .map(|on_head| on_head.clone_ref(py))
         };
         let request = Py::new(

@@ -71,7 +71,6 @@ pub struct ServerConnection {
     /// Some of the request's body has not come.
     body_pending: bool,
     expects_continue: bool,
-    upgrade: bool,
     /// The application has not taken in the last piece of body yet.
     held: bool,
     /// The client does not read what has been written: no further request is looked at.

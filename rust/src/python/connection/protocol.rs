@@ -39,7 +39,6 @@ impl ServerConnection {
             exchange: false,
             body_pending: false,
             expects_continue: false,
-            upgrade: false,
             held: false,
             choked: false,
             pumping: false,

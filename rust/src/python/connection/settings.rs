@@ -3,7 +3,7 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::http1::Limits;
+use crate::http1::{BodyLength, Limits};
 
 /// What all connections of a server share. Times are in seconds, sizes in bytes.
 ///
@@ -21,6 +21,14 @@ pub struct ServerSettings {
     pub body_timeout: f64,
     pub idle_timeout: f64,
     pub keep_alive: bool,
+}
+
+impl ServerSettings {
+    /// What is told of the head of a request with such a body; None if nobody is.
+    pub fn on_head_of(&self, body: BodyLength) -> Option<&Py<PyAny>> {
+        let wanted = self.every_head || body != BodyLength::Exact(0);
+        self.on_head.as_ref().filter(|_| wanted)
+    }
 }
 
 #[pymethods]
