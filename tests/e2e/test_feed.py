@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import struct
@@ -13,35 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
-FEED = Path(__file__).resolve().parents[2] / "examples" / "feed" / "feed.py"
-TIMEOUT = 30.0  # seconds; for what a browser does on a busy machine
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-)
+import browsers
 
-pytestmark = [
-    pytest.mark.skipif(
-        CHROMIUM is None or CHROMEDRIVER is None,
-        reason="Chromium is missing: apt-get install chromium chromium-driver",
-    ),
-    pytest.mark.timeout(240),
-]
+FEED = Path(__file__).resolve().parents[2] / "examples" / "feed" / "feed.py"
+
+pytestmark = browsers.marks
 
 
 class FeedProcess:
@@ -65,7 +44,7 @@ class FeedProcess:
     def stop(self) -> None:
         """Press Ctrl-C; the server has to end by itself."""
         self.process.send_signal(signal.SIGINT)
-        output, _ = self.process.communicate(timeout=TIMEOUT)
+        output, _ = self.process.communicate(timeout=browsers.TIMEOUT)
         assert output == "\nGoodbye.\n"
         assert self.process.returncode == 0
 
@@ -74,13 +53,7 @@ class Browser:
     """A Chromium with a profile of its own."""
 
     def __init__(self, profile: Path, url: str) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM or ""
-        for flag in FLAGS:
-            options.add_argument(flag)
-        options.add_argument(f"--user-data-dir={profile}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
+        self.driver = browsers.start(profile)
         self.url = url
         self.driver.get(url)
 
@@ -97,8 +70,7 @@ class Browser:
 
     def until(self, body: str) -> None:
         """Wait until this piece of JavaScript gives something true."""
-        wait = WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.05)
-        wait.until(lambda driver: driver.execute_script(f"return {body}"), body)
+        browsers.until(self.driver, body)
 
     def until_live(self) -> None:
         self.until("document.getElementById('state').textContent === 'Live'")
@@ -135,14 +107,14 @@ def feed(tmp_path: Path) -> Iterator[FeedProcess]:
 @pytest.fixture
 def browse(feed: FeedProcess, tmp_path: Path) -> Iterator[Callable[[], Browser]]:
     """`browse()` opens the feed in another browser."""
-    browsers: list[Browser] = []
+    opened: list[Browser] = []
 
     def start() -> Browser:
-        browsers.append(Browser(tmp_path / f"profile{len(browsers)}", feed.url))
-        return browsers[-1]
+        opened.append(Browser(tmp_path / f"profile{len(opened)}", feed.url))
+        return opened[-1]
 
     yield start
-    for browser in browsers:
+    for browser in opened:
         browser.driver.quit()
 
 
@@ -260,7 +232,7 @@ def test_without_javascript_the_feed_is_forms_and_links(browse: Callable[[], Bro
     ada.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     ada.driver.get(ada.url)
     ada.driver.find_element(By.NAME, "nickname").send_keys("ada", Keys.ENTER)
-    wait = WebDriverWait(ada.driver, TIMEOUT)
+    wait = WebDriverWait(ada.driver, browsers.TIMEOUT)
     (composer,) = wait.until(lambda driver: driver.find_elements(By.NAME, "text"))
     composer.send_keys("Plain and simple.")
     ada.driver.find_element(By.CSS_SELECTOR, "#composer .primary").click()

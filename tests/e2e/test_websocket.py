@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 
+import browsers
 from support import Server
 from typhoon.web import Application, RequestHandler
 from typhoon.websocket import WebSocketHandler
 
-CHROMIUM = shutil.which("chromium")
-CHROMEDRIVER = shutil.which("chromedriver")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
-
-pytestmark = [
-    pytest.mark.skipif(
-        CHROMIUM is None or CHROMEDRIVER is None,
-        reason="Chromium is missing: apt-get install chromium chromium-driver",
-    ),
-    pytest.mark.timeout(120),
-]
+pytestmark = browsers.marks
 
 CONVERSATION = """
 const done = arguments[arguments.length - 1];
@@ -81,12 +70,7 @@ class Talking(WebSocketHandler):
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
-    driver = webdriver.Chrome(options, Service(CHROMEDRIVER))
+    driver = browsers.start(tmp_path / "profile")
     driver.set_script_timeout(30)
     yield driver
     driver.quit()

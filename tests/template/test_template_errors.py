@@ -308,6 +308,13 @@ def test_names_that_could_break_the_code(name: str) -> None:
     "".join(traceback.format_exception(error))
 
 
+def test_blocks_of_very_many_clauses() -> None:
+    Template("{% try %}" + "{% except A %}" * 20_000 + "{% end %}")
+    with pytest.raises(ParseError, match="Too complex for Python's compiler") as caught:
+        Template("{% if a %}" + "\n{% elif b %}" * 20_000 + "{% end %}")
+    assert caught.value.lineno > 0
+
+
 def test_templates_of_one_name_do_not_show_each_others_lines() -> None:
     first = Template("\n{{ 1 / first }}", name="same")
     second = Template("{{ 1 / second }}", name="same")

@@ -89,6 +89,7 @@ def test_how_much_of_the_header_counts() -> None:
     assert "ru" not in accepted_languages(f"{many},ru")
     assert len(accepted_languages(many)) == MAX_LANGUAGES
     assert accepted_languages("," * 60_000) == []
+    assert accepted_languages("*;q=0.5, pt-BR;q=0.7, ru;q=0, de") == ["de", "pt-br"]
     assert accepted_languages("a" + " " * 60_000 + "b;q=" + "1" * 60_000) == []
 
 

@@ -221,10 +221,10 @@ class _Parser:
 
     def _check_order(self, node: Control, operator: str) -> None:
         """Python's grammar has the clauses in this order."""
-        before = [clause.code.split()[0] for clause in node.clauses]
-        if "finally" in before or ("else" in before and operator != "finally"):
-            raise self._error(f"{{% {operator} %}} follows {{% {before[-1]} %}}; it has to precede")
-        if operator == "else" and node.operator == "try" and "except" not in before:
+        before = node.clauses[-1].code.split(None, 1)[0]
+        if before == "finally" or (before == "else" and operator != "finally"):
+            raise self._error(f"{{% {operator} %}} follows {{% {before} %}}; it has to precede")
+        if operator == "else" and node.operator == "try" and before != "except":
             raise self._error("{% else %} in a try block follows an {% except %}")
 
     def _end(self, tag: Directive) -> None:

@@ -76,7 +76,8 @@ def compile_code(source: CompiledSource, name: str) -> CodeType:
         raise _parse_error(source, name, message, error.lineno or 1) from error
     except (RecursionError, MemoryError):
         lines = source.code.split("\n")
-        longest = max(range(len(lines)), key=lambda index: len(lines[index]))
+        # The first one is not the template's.
+        longest = max(range(1, len(lines)), key=lambda index: len(lines[index]))
         message = "Too complex for Python's compiler"
         raise _parse_error(source, name, message, longest + 1) from None
     if any(_yields(constant) for constant in code.co_consts):

@@ -1,18 +1,15 @@
 """The locale of a request: what its user speaks."""
 
-import re
 from typing import TYPE_CHECKING
 
 from typhoon.locale import Locale
+from typhoon.web.negotiation import weights
 
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPServerRequest
 
 MAX_LANGUAGES = 32
 """How many entries of an Accept-Language header are considered; browsers send about five."""
-
-# RFC 9110 §12.5.4, §12.4.2; the digits behind the point may be more than three.
-_RANGE = re.compile(r"([A-Za-z0-9-]+)\s*(?:;\s*[qQ]=(0(?:\.[0-9]*)?|1(?:\.0*)?))?")
 
 
 class LocaleMixin:
@@ -58,13 +55,9 @@ class LocaleMixin:
 
 
 def accepted_languages(header: str) -> list[str]:
-    """The language tags in an Accept-Language header, the preferred ones first."""
-    weighted = []
-    for part in header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES]:
-        match = _RANGE.fullmatch(part.strip())
-        if match is not None:
-            weight = float(match[2] or 1)
-            if weight > 0:
-                weighted.append((weight, match[1]))
-    weighted.sort(key=lambda pair: -pair[0])
-    return [tag for _, tag in weighted]
+    """The language tags in an Accept-Language header in lower case, the preferred ones first."""
+    considered = ",".join(header.split(",", MAX_LANGUAGES)[:MAX_LANGUAGES])
+    # "*" stands for all others, of which none is preferred.
+    weighted = [(tag, weight) for tag, weight in weights(considered) if weight > 0 and tag != "*"]
+    weighted.sort(key=lambda pair: -pair[1])
+    return [tag for tag, _ in weighted]
