@@ -146,7 +146,7 @@ impl ServerConnection {
             this.body = Vec::new();
         }
         if let Some(transport) = transport {
-            forget_reader(transport.bind(slf.py()))?;
+            forget_methods(transport.bind(slf.py()))?;
         }
         slf.call_method0(intern!(slf.py(), "_lost")).map(drop)
     }
@@ -407,11 +407,14 @@ impl ServerConnection {
 }
 
 /// Free a closed transport of asyncio's selector loop at once, and not when the garbage collector
-/// comes by: it refers to itself, by the bound method that reads.
-fn forget_reader(transport: &Bound<'_, PyAny>) -> PyResult<()> {
-    let name = intern!(transport.py(), "_read_ready_cb");
+/// comes by: it refers to itself, by the bound methods that read and write.
+fn forget_methods(transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = transport.py();
+    // Since Python 3.12 this does it, but nobody has called it if the connection was cut.
+    transport.call_method0(intern!(py, "close"))?;
+    let name = intern!(py, "_read_ready_cb");
     match transport.getattr_opt(name)? {
-        Some(_) => transport.setattr(name, transport.py().None()),
+        Some(_) => transport.setattr(name, py.None()),
         None => Ok(()),
     }
 }
