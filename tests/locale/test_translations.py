@@ -113,6 +113,13 @@ def test_encodings_are_detected(load: Load, encoding: str) -> None:
     assert locale.get("fr_FR").translate("cat") == "chat"
 
 
+def test_lines_end_as_in_csv(load: Load) -> None:
+    load(fr_FR='a,b\u2028c\x85d\x0be\r\nf,"g\r\nh"\rj,k\nl,m')
+    french = locale.get("fr_FR")
+    texts = [french.translate(message) for message in "afjl"]
+    assert texts == ["b\u2028c\x85d\x0be", "g\r\nh", "k", "m"]
+
+
 def test_an_utf16_mark_of_the_other_order(load: Load) -> None:
     load(fr_FR=b"\xfe\xff" + TEXT.encode("utf-16-be"))
     assert locale.get("fr_FR").translate("school") == "école"

@@ -100,6 +100,7 @@ from typhoon.template import (
         ("{% for %}", "{% for %} is incomplete: what to go through is missing", 1),
         ("{% set %}", "{% set %} is incomplete: the statement is missing", 1),
         ("{% raw %}", "{% raw %} is incomplete: the expression is missing", 1),
+        ("{% module X %}", "{% module X %} does not call it: write X()", 1),
         (
             "{% module %}",
             "{% module %} is incomplete: the name of the UI module and its arguments is missing",

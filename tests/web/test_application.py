@@ -112,6 +112,14 @@ def test_many_rules(serve):
     assert client.get("/literal/500").status == 404
 
 
+@pytest.mark.parametrize("target", [None, 5, object()])
+def test_what_cannot_be_a_target_is_refused(target):
+    with pytest.raises(TypeError, match="the target of a rule is"):
+        Application([("/", target)])
+    with pytest.raises(TypeError, match="the target of a rule is"):
+        Application().add_handlers("a", [("/", [("/", target)])])
+
+
 def test_mixed_groups_are_refused():
     with pytest.raises(ValueError, match="named or all positional"):
         Application([("/(?P<a>.*)/(.*)", Named)])

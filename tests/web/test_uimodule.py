@@ -306,6 +306,15 @@ def test_a_setting_that_is_neither_fails_at_start(setting: str, value: Any) -> N
         Application(**{setting: value})
 
 
+def test_a_module_that_templates_would_have_to_await_fails_at_start() -> None:
+    class Late(UIModule):
+        async def render(self) -> str:  # type: ignore[override]
+            return ""
+
+    with pytest.raises(TypeError, match=r"Late.render\(\) cannot be async"):
+        Application(ui_modules={"Late": Late})
+
+
 def test_an_unknown_module_is_named(
     serve: Callable[..., Server], caplog: pytest.LogCaptureFixture
 ) -> None:

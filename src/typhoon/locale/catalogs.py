@@ -1,6 +1,7 @@
 """Reads translations from files."""
 
 import codecs
+import io
 import os
 import re
 from typing import TYPE_CHECKING
@@ -55,7 +56,8 @@ def read_csv_file(path: str, encoding: str | None) -> CSVTranslations:
         data = file.read()
     translations: CSVTranslations = {}
     text = _decode(data, encoding or _guess_encoding(data), path)
-    rows = csv.reader(text.splitlines(keepends=True))
+    # Lines end as in CSV: text may hold what else separates lines for Python, such as U+2028.
+    rows = csv.reader(io.StringIO(text, newline=""))
     try:
         for row in rows:
             _add_row([column.strip() for column in row], translations, path, rows.line_num)

@@ -137,7 +137,9 @@ class _Parser:
         self._body.append(Expression(_code(tag), raw=True))
 
     def _module(self, tag: Directive) -> None:
-        self._argument(tag, "the name of the UI module and its arguments")
+        name = self._argument(tag, "the name of the UI module and its arguments")
+        if "(" not in name:
+            raise self._error(f"{{% module {name} %}} does not call it: write {name}()")
         self._body.append(Expression(_code(tag), raw=True, module=True))
 
     def _include(self, tag: Directive) -> None:

@@ -53,6 +53,13 @@ class _HandlerRouter(ReversibleRuleRouter):
 
     def process_rule(self, rule: Rule) -> Rule:
         rule = super().process_rule(rule)
+        target = rule.target
+        if not callable(target) and not isinstance(target, httputil.HTTPServerConnectionDelegate):
+            hint = ": write its class" if isinstance(target, RequestHandler) else ""
+            raise TypeError(
+                "the target of a rule is a subclass of RequestHandler, a router, a list of rules "
+                f"or a function of the request, not {target!r:.100}{hint}"
+            )
         rule.is_handler = (
             isinstance(rule.target, type)
             and issubclass(rule.target, RequestHandler)

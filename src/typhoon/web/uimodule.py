@@ -1,6 +1,7 @@
 """UI modules: parts of pages that bring their own CSS and JavaScript."""
 
 import functools
+import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
@@ -216,6 +217,11 @@ def load_ui_modules(setting: Any) -> dict[str, type[UIModule]]:
     for namespace in _namespaces("ui_modules", setting):
         for name, value in namespace.items():
             if isinstance(value, type) and issubclass(value, UIModule):
+                if inspect.iscoroutinefunction(value.render):
+                    raise TypeError(
+                        f"{value.__name__}.render() cannot be async, since templates wait for "
+                        "nothing: await in the handler, and pass the result to the module"
+                    )
                 modules[name] = value
     return modules
 
@@ -249,7 +255,7 @@ def _namespaces(name: str, setting: Any) -> Iterable[Mapping[str, Any]]:
         case _:
             raise TypeError(
                 f"the setting {name} has to be a Python module, a dict, or a list of these, "
-                f"not {setting!r}"
+                f"not {setting!r}: write a dict such as {{'Name': …}}"
             )
 
 
