@@ -213,8 +213,15 @@ def test_streamed_bodies_are_refused() -> None:
         call(make([("/", Upload)]), REQUEST_METHOD="POST")
 
 
+def test_headers_that_cannot_be_read() -> None:
+    """Some servers hand on folded headers as they came."""
+    status, _, body = call(make([("/", Main)]), PATH_INFO="/", HTTP_X_FOLDED="a\r\n b")
+    assert (status, body) == ("400 Bad Request", b"")
+
+
 @pytest.mark.parametrize(
-    ("length", "status"), [("x", "400"), ("-1", "400"), ("5", "400"), ("104857601", "413")]
+    ("length", "status"),
+    [("x", "400"), ("-1", "400"), ("5", "400"), ("104857601", "413"), ("9" * 5000, "413")],
 )
 def test_bodies_that_cannot_be_read(length: str, status: str) -> None:
     application = make([("/", Main)])

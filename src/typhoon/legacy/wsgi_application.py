@@ -15,6 +15,7 @@ from typhoon.httpserver.server import MAX_BODY_SIZE
 from typhoon.httputil import (
     HTTPConnection,
     HTTPHeaders,
+    HTTPInputError,
     HTTPServerRequest,
     RequestStartLine,
     ResponseStartLine,
@@ -62,8 +63,11 @@ class WSGIApplication(Application):
         """Answer the request that a WSGI server describes."""
         try:
             request = _request_of(environ)
-        except _BadRequest as error:
-            start_response(f"{error.status} {responses[error.status]}", [("Content-Length", "0")])
+        except (_BadRequest, HTTPInputError) as error:
+            # Some servers hand on folded headers as they came.
+            status = error.status if isinstance(error, _BadRequest) else 400
+            headers = [("Content-Type", "text/plain"), ("Content-Length", "0")]
+            start_response(f"{status} {responses[status]}", headers)
             return []
         super().__call__(request)
         response = request.connection
@@ -175,7 +179,7 @@ def _body_of(environ: dict[str, Any]) -> bytes:
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (length.isascii() and length.isdigit()):
         raise _BadRequest(400)
-    if int(length) > MAX_BODY_SIZE:
+    if len(length) > 18 or int(length) > MAX_BODY_SIZE:
         raise _BadRequest(413)
     body: bytes = environ["wsgi.input"].read(int(length)) if int(length) else b""
     if len(body) < int(length):
