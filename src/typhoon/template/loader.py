@@ -119,6 +119,8 @@ class Loader(BaseLoader):
 
         :raises ValueError: if it is not below the root.
         """
+        if parent_path is None and name in self.templates:
+            return name  # It is such a name already.
         name = _relative(name, parent_path)
         # Most names are plain; the others become the path that they stand for.
         if ".." in name or os.path.isabs(name):

@@ -143,9 +143,7 @@ class Template:
         :returns: the output in UTF-8.
         :raises Exception: whatever its code raises. The traceback shows the lines of the template.
         """
-        namespace = self._names.copy()
-        namespace.update(self.namespace)
-        namespace.update(kwargs)
+        namespace = {**self._names, **self.namespace, **kwargs}
         escape = namespace[DEFAULT_AUTOESCAPE]
         if escape is xhtml_escape:
             escape = None

@@ -105,20 +105,22 @@ class RenderingMixin:
         """Call the template with these names, and those of its namespace that it uses."""
         used: frozenset[str] | None = getattr(template, "global_names", None)
         own = type(self).get_template_namespace is RenderingMixin.get_template_namespace
-        if used is None or not own or not _SEES_ALL.isdisjoint(used):
+        own_names = _handler_names_in(used) if used is not None and own else None
+        if used is None or own_names is None:
             text: bytes = template.generate(**{**self.get_template_namespace(), **names})
             return text
-        methods = self.application.ui_methods
-        modules = self.application.ui_modules
-        for name in used:
-            if name in names:
-                continue
-            if name in methods:
-                names[name] = functools.partial(methods[name], self)
-            elif name in _HANDLER_NAMES:
+        application = self.application
+        if methods := application.ui_methods:
+            for name in used:
+                if name in methods and name not in names:
+                    names[name] = functools.partial(methods[name], self)
+        for name in own_names:
+            if name not in names:
                 names[name] = _HANDLER_NAMES[name](self)
-            elif name in modules and name not in _ENGINE_NAMES:
-                names[name] = module_function(self, name)
+        if modules := application.ui_modules:
+            for name in used:
+                if name in modules and name not in names and name not in _ENGINE_NAMES:
+                    names[name] = module_function(self, name)
         text = template.generate(**names)
         return text
 
@@ -250,6 +252,14 @@ class RenderingMixin:
         return [
             file if is_absolute(file) else self.static_url(file) for file in dict.fromkeys(files)
         ]
+
+
+@functools.lru_cache(maxsize=1024)
+def _handler_names_in(used: frozenset[str]) -> tuple[str, ...] | None:
+    """Which of the handler's names are among these; None if all are to be seen."""
+    if not _SEES_ALL.isdisjoint(used):
+        return None
+    return tuple(name for name in _HANDLER_NAMES if name in used)
 
 
 def is_absolute(path: str) -> bool:
