@@ -175,7 +175,8 @@ def test_methods_that_are_not_supported_are_405(serve, method):
         def get(self) -> None:
             calls.append("get")
 
-    assert serve(Application([("/", Handler)])).connect().request(method, "/").status == 405
+    answer = serve(Application([("/", Handler)])).connect().request(method, "/")
+    assert (answer.status, answer.header("Allow")) == (405, "GET")
     assert calls == []
 
 

@@ -190,7 +190,8 @@ impl Encoder {
         } else {
             Framing::UntilClose
         };
-        if facts.close || framing == Framing::UntilClose {
+        // As the application frames it: whether it ends as it says is not ours to know.
+        if facts.close || matches!(framing, Framing::UntilClose | Framing::AsIs) {
             self.keep_alive = self.keep_alive && interim;
         }
         if interim && self.version == Version::Http10 {

@@ -84,6 +84,12 @@ class RequestHandler(
     def _unimplemented_method(self, *args: str, **kwargs: str) -> None:
         raise HTTPError(405)
 
+    def _allowed_methods(self) -> list[str]:
+        absent = RequestHandler._unimplemented_method
+        cls = type(self)
+        methods = self.SUPPORTED_METHODS
+        return [name for name in methods if getattr(cls, name.lower(), absent) is not absent]
+
     head: Callable[..., Awaitable[None] | None] = _unimplemented_method
     get: Callable[..., Awaitable[None] | None] = _unimplemented_method
     post: Callable[..., Awaitable[None] | None] = _unimplemented_method
@@ -122,8 +128,11 @@ class RequestHandler(
                 finally:
                     stream.close()
 
-        `RuntimeError` if the connection is closed or cannot be detached: it has to be HTTP/1.
+        `StreamClosedError` if the client has gone, and `RuntimeError` if the connection cannot be
+        detached: it has to be HTTP/1.
         """
+        if not self._finished and self._client_has_gone():
+            raise StreamClosedError
         detach = getattr(self.request.connection, "detach", None)
         if detach is None:
             raise RuntimeError("only HTTP/1 connections can be detached")
@@ -193,6 +202,8 @@ class RequestHandler(
             if isinstance(exception, HTTPError) and exception.reason:
                 reason = exception.reason
         self.set_status(status_code, reason=reason)
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._allowed_methods()))  # RFC 9110 §15.5.6
         try:
             # One that nobody awaits would leave an empty page.
             written: object = self.write_error(status_code, **kwargs)  # type: ignore[func-returns-value]
