@@ -21,13 +21,7 @@ from typhoon.legacy.asynchronous import asynchronous
 from typhoon.routing import URLSpec
 from typhoon.web.application import Application
 from typhoon.web.compression import GZipContentEncoding
-from typhoon.web.decorators import addslash, authenticated, removeslash, stream_request_body
-from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
-from typhoon.web.events import ServerSentEvent
-from typhoon.web.handler import RequestHandler
-from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
-from typhoon.web.rendering import is_absolute
-from typhoon.web.signing import (
+from typhoon.web.cookies.signing import (
     DEFAULT_SIGNED_VALUE_MIN_VERSION,
     DEFAULT_SIGNED_VALUE_VERSION,
     MAX_SUPPORTED_SIGNED_VALUE_VERSION,
@@ -36,7 +30,13 @@ from typhoon.web.signing import (
     decode_signed_value,
     get_signature_key_version,
 )
-from typhoon.web.static import StaticFileHandler
+from typhoon.web.decorators import addslash, authenticated, removeslash, stream_request_body
+from typhoon.web.errors import Finish, HTTPError, MissingArgumentError
+from typhoon.web.events import ServerSentEvent
+from typhoon.web.files.static import StaticFileHandler
+from typhoon.web.handler import RequestHandler
+from typhoon.web.redirect import ErrorHandler, FallbackHandler, RedirectHandler
+from typhoon.web.rendering import is_absolute
 from typhoon.web.transforms import OutputTransform
 from typhoon.web.uimodule import TemplateModule, UIModule
 

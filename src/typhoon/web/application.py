@@ -182,7 +182,7 @@ class Application(ReversibleRouter):
         path = self.settings.get("static_path")
         if not path:
             return []
-        from typhoon.web.static import StaticFileHandler
+        from typhoon.web.files.static import StaticFileHandler
 
         handler = self.settings.setdefault("static_handler_class", StaticFileHandler)
         arguments = {**self.settings.get("static_handler_args", {}), "path": path}

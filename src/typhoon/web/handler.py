@@ -12,10 +12,10 @@ from typhoon.httputil import HTTPInputError
 from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.log import app_log, gen_log
 from typhoon.web.arguments import ArgumentsMixin
-from typhoon.web.cookies import CookiesMixin
-from typhoon.web.downloads import DownloadsMixin
+from typhoon.web.cookies.mixin import CookiesMixin
 from typhoon.web.errors import Finish, HTTPError, refuse_coroutine
 from typhoon.web.events import EventsMixin
+from typhoon.web.files.downloads import DownloadsMixin
 from typhoon.web.localization import LocaleMixin
 from typhoon.web.rendering import RenderingMixin
 from typhoon.web.response import ResponseMixin

@@ -12,7 +12,7 @@ import pytest
 from static_files import DATE, ETAG, MODIFIED, TEXT, Start, expires_in
 from support import Server
 from typhoon.web import Application, StaticFileHandler
-from typhoon.web.staticfiles import small_files
+from typhoon.web.files.staticfiles import small_files
 
 FOR_GOOD = "max-age=315360000"
 
@@ -20,7 +20,7 @@ FOR_GOOD = "max-age=315360000"
 @pytest.fixture
 def kept(start: Start, root: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
     """A server that has served robots.txt and dir/index.html already, and kept them."""
-    monkeypatch.setattr("typhoon.web.static.SETTLED", -1e9)  # however new they are
+    monkeypatch.setattr("typhoon.web.files.static.SETTLED", -1e9)  # however new they are
     server = start()
     for path in ("robots.txt", "dir/index.html"):
         assert server.get(f"/s/{path}").status == 200
@@ -118,7 +118,7 @@ def test_a_kept_file_and_a_handler_that_changes(
 def test_routes_with_another_default_file(
     serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("typhoon.web.static.SETTLED", -1e9)
+    monkeypatch.setattr("typhoon.web.files.static.SETTLED", -1e9)
     (root / "dir" / "other.html").write_text("other")
     rules = [
         (f"/{name}/(.*)", StaticFileHandler, {"path": str(root), "default_filename": name})
@@ -144,7 +144,7 @@ def not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str, *_: object) -> None:
         raise AssertionError(f"{path} was opened")
 
-    monkeypatch.setattr("typhoon.web.representation.open_for_client", refuse)
+    monkeypatch.setattr("typhoon.web.files.representation.open_for_client", refuse)
 
 
 @pytest.mark.parametrize("version", [VERSION, VERSION[:5]])
@@ -208,7 +208,7 @@ def test_versions_that_may_not_be_cached(kept: Server, monkeypatch: pytest.Monke
 def test_a_kept_file_with_files_beside_it(
     kept: Server, root: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    monkeypatch.setattr("typhoon.web.siblings.SETTLED", -1e9)
+    monkeypatch.setattr("typhoon.web.files.siblings.SETTLED", -1e9)
     page = root / folder / "page.js"
     page.write_bytes(TEXT)
     (root / folder / "page.js.gz").write_bytes(b"smaller")

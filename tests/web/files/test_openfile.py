@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from static_files import TEXT, Start
-from typhoon.web.openfile import ForbiddenFileError, is_below, open_inside
+from typhoon.web.files.openfile import ForbiddenFileError, is_below, open_inside
 
 # --- what is not to be served --------------------------------------------------------------------
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, overload
 
 from typhoon.escape import native_str
 from typhoon.httputil import format_timestamp
-from typhoon.web.setcookie import (
+from typhoon.web.cookies.setcookie import (
     MAX_PAIR,
     check_attribute,
     check_attribute_name,
     prefix_of,
     set_cookie_header,
 )
-from typhoon.web.signing import (
+from typhoon.web.cookies.signing import (
     DAY,
     Secret,
     create_signed_value,
@@ -243,7 +243,7 @@ class CookiesMixin:
         Keywords as for `set_signed_cookie`. Requires the setting `cookie_secret`, and the package
         cryptography: `pip install 'typhoon[crypto]'`.
         """
-        from typhoon.web.encryption import create_encrypted_value
+        from typhoon.web.cookies.encryption import create_encrypted_value
 
         secret = self._cookie_secret("encrypted cookies")
         key_version = self.application.settings.get("key_version")
@@ -257,7 +257,7 @@ class CookiesMixin:
 
         None if there is none, if it is not ours, or if it is older than `max_age_days`.
         """
-        from typhoon.web.encryption import decode_encrypted_value
+        from typhoon.web.cookies.encryption import decode_encrypted_value
 
         secret = self._cookie_secret("encrypted cookies")
         if value is None:

@@ -11,7 +11,7 @@ import pytest
 
 from static_files import ETAG, TEXT, Start
 from typhoon.web import Application, HTTPError, RequestHandler, StaticFileHandler
-from typhoon.web.staticfiles import HASH_SIZE
+from typhoon.web.files.staticfiles import HASH_SIZE
 
 
 class Memory(StaticFileHandler):

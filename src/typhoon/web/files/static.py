@@ -9,11 +9,9 @@ from urllib.parse import unquote
 
 from typhoon import _core, httputil
 from typhoon._core import DONE
-from typhoon.web import representation, siblings
 from typhoon.web.errors import HTTPError
-from typhoon.web.handler import RequestHandler
-from typhoon.web.negotiation import add_vary, best_encoding
-from typhoon.web.openfile import (
+from typhoon.web.files import representation, siblings
+from typhoon.web.files.openfile import (
     SETTLED,
     WHOLE_SIZE,
     Directories,
@@ -22,8 +20,10 @@ from typhoon.web.openfile import (
     as_directories,
     stamp_of,
 )
-from typhoon.web.smallfiles import SmallFile, Variant, directories_between
-from typhoon.web.staticfiles import ClassContent, StaticFiles, small_files
+from typhoon.web.files.smallfiles import SmallFile, Variant, directories_between
+from typhoon.web.files.staticfiles import ClassContent, StaticFiles, small_files
+from typhoon.web.handler import RequestHandler
+from typhoon.web.negotiation import add_vary, best_encoding
 
 _FILE_HEADERS = (
     *("Accept-Ranges", "Etag", "Last-Modified", "Content-Type", "Content-Encoding", "Vary"),

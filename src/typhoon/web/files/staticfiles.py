@@ -9,9 +9,9 @@ from typing import Any
 
 from typhoon import _core
 from typhoon.log import gen_log
-from typhoon.web import siblings
 from typhoon.web.errors import HTTPError
-from typhoon.web.openfile import (
+from typhoon.web.files import siblings
+from typhoon.web.files.openfile import (
     CHUNK_SIZE,
     ForbiddenFileError,
     OpenFile,
@@ -22,8 +22,8 @@ from typhoon.web.openfile import (
     open_inside,
     stamp_of,
 )
-from typhoon.web.smallfiles import SmallFiles
-from typhoon.web.versions import Jobs, StampedCache
+from typhoon.web.files.smallfiles import SmallFiles
+from typhoon.web.files.versions import Jobs, StampedCache
 
 HASH_SIZE = 1024 * 1024
 """Bytes up to which a file is hashed in the event loop (about 2 ms), not in a thread."""

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from typhoon.httputil import HTTPHeaders
-from typhoon.web.openfile import Stamp, stamp_of
-from typhoon.web.siblings import Stamp as DirectoryStamp
-from typhoon.web.siblings import stamp_of as directory_stamp_of
+from typhoon.web.files.openfile import Stamp, stamp_of
+from typhoon.web.files.siblings import Stamp as DirectoryStamp
+from typhoon.web.files.siblings import stamp_of as directory_stamp_of
 
 MAX_FILES = 1024
 MAX_BYTES = 16 * 1024 * 1024

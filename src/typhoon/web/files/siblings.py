@@ -3,8 +3,8 @@
 import os
 import time
 
-from typhoon.web.openfile import SETTLED, ForbiddenFileError, OpenFile, open_inside
-from typhoon.web.versions import StampedCache
+from typhoon.web.files.openfile import SETTLED, ForbiddenFileError, OpenFile, open_inside
+from typhoon.web.files.versions import StampedCache
 
 SUFFIXES = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 """Content codings and the endings of their files, what is usually smallest first."""

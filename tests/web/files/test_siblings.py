@@ -12,7 +12,7 @@ import pytest
 from static_files import DATE, ETAG, MODIFIED, TEXT, Start
 from support import Response
 from typhoon.web import Application, StaticFileHandler
-from typhoon.web.staticfiles import HASH_SIZE
+from typhoon.web.files.staticfiles import HASH_SIZE
 
 CONTENT = {"br": b"as brotli", "zst": b"as zstandard", "gz": b"as gzip, longer"}
 CODING = {"br": "br", "zstd": "zst", "gzip": "gz"}
@@ -154,7 +154,7 @@ def test_small_ones_are_kept(start: Start, root: Path, monkeypatch: pytest.Monke
     with start().connect() as client:
         first = [client.get("/s/robots.txt", headers) for headers in kinds]
         plain = client.get("/s/dir/index.html", {"Accept-Encoding": "br"})
-        monkeypatch.delattr("typhoon.web.openfile.os.open")
+        monkeypatch.delattr("typhoon.web.files.openfile.os.open")
         for headers, before in zip(kinds, first, strict=True):
             again = client.get("/s/robots.txt", headers)
             check(again, headers.get("Accept-Encoding"))

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typhoon import httputil
 from typhoon.httpserver import HTTP1ServerConnection
 from typhoon.iostream import StreamClosedError
-from typhoon.web import ranges
 from typhoon.web.errors import HTTPError
-from typhoon.web.openfile import (
+from typhoon.web.files import ranges
+from typhoon.web.files.openfile import (
     MISSING,
     WHOLE_SIZE,
     ForbiddenFileError,
@@ -26,7 +26,7 @@ from typhoon.web.openfile import (
     is_below,
     open_inside,
 )
-from typhoon.web.ranges import Range
+from typhoon.web.files.ranges import Range
 
 if TYPE_CHECKING:
     from typhoon.web.handler import RequestHandler

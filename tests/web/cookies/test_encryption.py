@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typhoon.web import Application, RequestHandler
-from typhoon.web.encryption import create_encrypted_value, decode_encrypted_value
+from typhoon.web.cookies.encryption import create_encrypted_value, decode_encrypted_value
 
 NOW = 1300000000
 DAY = 86400

@@ -14,8 +14,8 @@ import trustme
 
 from static_files import DATE, ETAG, TEXT, Start
 from typhoon.web import Application, StaticFileHandler
-from typhoon.web.openfile import WHOLE_SIZE
-from typhoon.web.staticfiles import HASH_SIZE
+from typhoon.web.files.openfile import WHOLE_SIZE
+from typhoon.web.files.staticfiles import HASH_SIZE
 
 # --- files ---------------------------------------------------------------------------------------
 
@@ -91,8 +91,8 @@ def test_a_large_file_through_a_transform(serve: Any, root: Path) -> None:
 def test_small_files_are_compressed_too(
     serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, settled: float
 ) -> None:
-    monkeypatch.setattr("typhoon.web.static.SETTLED", settled)
-    monkeypatch.setattr("typhoon.web.siblings.SETTLED", settled)
+    monkeypatch.setattr("typhoon.web.files.static.SETTLED", settled)
+    monkeypatch.setattr("typhoon.web.files.siblings.SETTLED", settled)
     rule = ("/s/(.*)", StaticFileHandler, {"path": str(root)})
     with serve(Application([rule], compress_response=True)).connect() as client:
         for _ in range(2):

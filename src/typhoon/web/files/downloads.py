@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from typhoon.iostream import StreamClosedError
-from typhoon.web import representation
 from typhoon.web.errors import HTTPError
-from typhoon.web.openfile import OpenFile, absolute, open_file
+from typhoon.web.files import representation
+from typhoon.web.files.openfile import OpenFile, absolute, open_file
 
 if TYPE_CHECKING:
     from typhoon.web.handler import RequestHandler

@@ -15,9 +15,9 @@ import trustme
 from static_files import DATE, ETAG, MODIFIED, TEXT, Start
 from support import Response, StreamServer
 from typhoon.web import Application, StaticFileHandler
-from typhoon.web.openfile import WHOLE_SIZE
-from typhoon.web.ranges import MAX_RANGES
-from typhoon.web.staticfiles import HASH_SIZE
+from typhoon.web.files.openfile import WHOLE_SIZE
+from typhoon.web.files.ranges import MAX_RANGES
+from typhoon.web.files.staticfiles import HASH_SIZE
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 from static_files import ETAG, TEXT, Start
 from support import TIMEOUT, Server
 from typhoon.web import Application, RequestHandler, StaticFileHandler
-from typhoon.web.openfile import OpenFile
-from typhoon.web.staticfiles import HASH_SIZE, _hashing
+from typhoon.web.files.openfile import OpenFile
+from typhoon.web.files.staticfiles import HASH_SIZE, _hashing
 
 DATA = bytes(range(256)) * (2 * HASH_SIZE // 256)
 VERSION = hashlib.sha512(DATA).hexdigest()

@@ -14,8 +14,8 @@ import trustme
 
 from support import Client
 from typhoon.web import Application, RequestHandler
-from typhoon.web.downloads import content_disposition
-from typhoon.web.openfile import WHOLE_SIZE
+from typhoon.web.files.downloads import content_disposition
+from typhoon.web.files.openfile import WHOLE_SIZE
 
 MODIFIED = 1_600_000_000
 DATE = formatdate(MODIFIED, usegmt=True)

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from typhoon.escape import utf8
-from typhoon.web.signing import DAY, Clock, Secret, key_of, known_key, timestamp_of
+from typhoon.web.cookies.signing import DAY, Clock, Secret, key_of, known_key, timestamp_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

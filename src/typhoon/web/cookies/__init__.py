@@ -1,0 +1,1 @@
+"""Cookies (RFC 6265): plain, signed and encrypted."""

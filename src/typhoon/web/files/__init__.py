@@ -1,0 +1,1 @@
+"""Files as responses: static ones, downloads, and what both stand on."""
