@@ -153,7 +153,8 @@ def test_over_the_wire(serve):
     assert "sesame" not in value
     assert [name.partition("=")[0] for name in attributes] == ["expires", "HttpOnly", "Path"]
     assert server.get("/", {"Cookie": value}).text == "sesame"
-    assert server.get("/", {"Cookie": value[:-2] + "AA"}).text == "nothing"
+    other = "B" if value[-10] == "A" else "A"
+    assert server.get("/", {"Cookie": value[:-10] + other + value[-9:]}).text == "nothing"
     assert server.get("/").text == "nothing"
 
 

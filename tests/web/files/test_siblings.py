@@ -23,7 +23,7 @@ def settled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Files are too new to be kept, or old enough."""
     if request.param == "kept":
         for module in ("static", "siblings"):
-            monkeypatch.setattr(f"typhoon.web.{module}.SETTLED", -1e9)
+            monkeypatch.setattr(f"typhoon.web.files.{module}.SETTLED", -1e9)
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +149,7 @@ def test_without_siblings_nothing_varies(start: Start) -> None:
 
 def test_small_ones_are_kept(start: Start, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("static", "siblings"):
-        monkeypatch.setattr(f"typhoon.web.{module}.SETTLED", -1e9)
+        monkeypatch.setattr(f"typhoon.web.files.{module}.SETTLED", -1e9)
     kinds = [{}, *({"Accept-Encoding": coding} for coding in CODING)]
     with start().connect() as client:
         first = [client.get("/s/robots.txt", headers) for headers in kinds]
