@@ -174,7 +174,7 @@ def test_what_is_not_read_is_not_received(run):
                 await writer.drain()
                 sent += 1
             writer.write(encode(CLOSE, masked=False))
-            await reader.read()
+            writer.close()
 
         async with scripted(flood) as url:
             ws = await websocket_connect(url)

@@ -11,7 +11,18 @@ import weakref
 from typing import Any
 
 import pytest
-from peers import BINARY, CLOSE, PING, PONG, TEXT, Echo, Events, Noting, connect, encode
+from peers import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Echo,
+    Events,
+    Noting,
+    connect,
+    encode,
+)
 
 from support import TIMEOUT, StreamServer
 from typhoon.httpserver import HTTPServer
@@ -104,6 +115,7 @@ def test_an_exception_closes_the_connection(serve, loop_kind, caplog, where):
         peer.text("not looked at")
     assert peer.receive().close == (1011, "")
     assert peer.is_closed()
+    peer.client.close()
     assert events.next() == ("close", None, None)
     (record,) = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert record.name == "typhoon.application"
