@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import ssl
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
@@ -38,6 +39,7 @@ from typhoon.web import (
     ServerSentEvent,
     stream_request_body,
 )
+from typhoon.websocket import WebSocketHandler
 from typhoon.wsgi import WSGIContainer
 
 Main = Callable[[], Coroutine[Any, Any, None]]
@@ -314,6 +316,39 @@ def test_clients_that_go_leave_no_cycles(
 
     async def main() -> None:
         async with serving(handler) as url:
+            port = int(url.split(":")[2].strip("/"))
+            await visit(port)
+            await settle()
+            with no_cycles():
+                await visit(port)
+                await settle()
+
+    run(main)
+
+
+class EchoSocket(WebSocketHandler):
+    def on_message(self, message: str | bytes) -> None:
+        self.write_message(message)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_websockets_leave_no_cycles(run: Callable[[Main], None], cut: bool) -> None:
+    async def visit(port: int) -> None:
+        client = await TCPClient().connect("127.0.0.1", port)
+        await client.write(
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await client.read_until(b"\r\n\r\n")
+        await client.write(b"\x81\x81\0\0\0\0x")
+        assert await client.read_bytes(3) == b"\x81\x01x"
+        if cut:
+            assert client.socket is not None
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+
+    async def main() -> None:
+        async with serving(EchoSocket) as url:
             port = int(url.split(":")[2].strip("/"))
             await visit(port)
             await settle()

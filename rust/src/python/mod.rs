@@ -20,6 +20,7 @@ mod responder;
 mod routes;
 mod template;
 mod text;
+mod transport;
 mod unread;
 mod websocket;
 

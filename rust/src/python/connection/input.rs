@@ -8,6 +8,7 @@ use super::{Phase, ServerConnection, Slf, UNREAD_LIMIT};
 use crate::http1::{BodyLength, Event, Head};
 use crate::python::buffers;
 use crate::python::request::Request;
+use crate::python::transport;
 
 /// What is reserved for a body on the word of its Content-Length alone.
 const BODY_RESERVE: u64 = 1024 * 1024;
@@ -121,10 +122,8 @@ impl ServerConnection {
             return Ok(());
         }
         match Self::transport_of(slf) {
-            Some(transport) if !transport.call_method0("is_closing")?.is_truthy()? => transport
-                .call_method0(intern!(slf.py(), "resume_reading"))
-                .map(drop),
-            _ => Ok(()),
+            Some(transport) => transport::resume_reading(&transport),
+            None => Ok(()),
         }
     }
 

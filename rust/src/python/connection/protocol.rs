@@ -11,6 +11,7 @@ use crate::http1::{Decoder, Encoder, Role};
 use crate::python::headers::PyHeaders;
 use crate::python::output::Output;
 use crate::python::text::to_latin1;
+use crate::python::transport;
 
 /// Bodies above this go to the transport as they are; smaller ones join the head in one buffer.
 const COPY_LIMIT: usize = 32 * 1024;
@@ -146,7 +147,7 @@ impl ServerConnection {
             this.body = Vec::new();
         }
         if let Some(transport) = transport {
-            forget_methods(transport.bind(slf.py()))?;
+            transport::free(transport.bind(slf.py()))?;
         }
         slf.call_method0(intern!(slf.py(), "_lost")).map(drop)
     }
@@ -403,18 +404,5 @@ impl ServerConnection {
     #[getter]
     fn is_busy(&self) -> bool {
         self.exchange || self.phase == Phase::Head
-    }
-}
-
-/// Free a closed transport of asyncio's selector loop at once, and not when the garbage collector
-/// comes by: it refers to itself, by the bound methods that read and write.
-fn forget_methods(transport: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = transport.py();
-    // Since Python 3.12 this does it, but nobody has called it if the connection was cut.
-    transport.call_method0(intern!(py, "close"))?;
-    let name = intern!(py, "_read_ready_cb");
-    match transport.getattr_opt(name)? {
-        Some(_) => transport.setattr(name, py.None()),
-        None => Ok(()),
     }
 }

@@ -10,34 +10,25 @@
 //!
 //! Python code is never called while `self` is borrowed: it may call back into the connection.
 
-use std::cell::RefCell;
-
 use pyo3::buffer::PyBuffer;
 use pyo3::create_exception;
-use pyo3::exceptions::{
-    PyException, PyKeyboardInterrupt, PyOSError, PySystemExit, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-use super::errors::exception;
+mod receiving;
+mod sending;
+
+use receiving::UNREAD_LIMIT;
+
 use super::output::Output;
+use super::transport;
 use super::unread::Unread;
 use crate::websocket::{
-    CloseReason, Connection, Deflater, Error, Event, Inflater, Key, MAX_CONTROL_PAYLOAD, Opcode,
-    Payload, Role, is_sendable,
+    CloseReason, Connection, Deflater, Inflater, MAX_CONTROL_PAYLOAD, Opcode, Role, is_sendable,
 };
-
-/// Unread bytes above which reading pauses while the handler works.
-const UNREAD_LIMIT: usize = 64 * 1024;
-
-/// Events after which others have their turn, though more input is there.
-const EVENTS_PER_TURN: usize = 64;
-
-/// Frames that are sent while more input is there are joined up to so many bytes.
-const CORK_LIMIT: usize = 64 * 1024;
 
 create_exception!(
     typhoon.websocket,
@@ -87,296 +78,6 @@ pub struct WebSocketConnection {
 }
 
 type Slf<'a, 'py> = &'a Bound<'py, WebSocketConnection>;
-
-impl WebSocketConnection {
-    fn is_blocked(&self) -> bool {
-        self.held || self.yielding
-    }
-
-    /// A masking key, if we need one.
-    fn key(&self) -> PyResult<Option<Key>> {
-        match self.role {
-            Role::Client => next_key().map(Some),
-            Role::Server => Ok(None),
-        }
-    }
-
-    fn closed_error() -> PyErr {
-        WebSocketClosedError::new_err("the WebSocket is closed")
-    }
-
-    /// Work through `input` as far as it goes; how much of it is done with.
-    fn pump(slf: Slf<'_, '_>, input: &[u8]) -> PyResult<usize> {
-        let py = slf.py();
-        let mut position = 0;
-        for _ in 0..EVENTS_PER_TURN {
-            let decoded = {
-                let mut this = slf.borrow_mut();
-                if this.held {
-                    return Ok(position);
-                }
-                let decoded = this.core.handle_input(&input[position..]);
-                if let Ok((consumed, _)) = &decoded {
-                    position += consumed;
-                    this.more = position < input.len();
-                }
-                decoded
-            };
-            match decoded {
-                Ok((_, Event::NeedMore)) => return Ok(position),
-                Ok((_, Event::Text(text))) => {
-                    let text = match &text {
-                        Payload::Wire(text, _) => PyString::from_bytes(py, text)?,
-                        Payload::Owned(text) => PyString::from_bytes(py, text)?,
-                    };
-                    Self::deliver(slf, intern!(py, "on_message"), text.into_any())?;
-                }
-                Ok((_, Event::Binary(data))) => {
-                    let data = PyBytes::new_with(py, data.len(), |out| {
-                        data.copy_to(out);
-                        Ok(())
-                    })?;
-                    Self::deliver(slf, intern!(py, "on_message"), data.into_any())?;
-                }
-                Ok((_, Event::Ping(data))) => {
-                    Self::answer_ping(slf, &data)?;
-                    let data = PyBytes::new(py, &data);
-                    Self::deliver(slf, intern!(py, "on_ping"), data.into_any())?;
-                }
-                Ok((_, Event::Pong(data))) => {
-                    let data = PyBytes::new(py, &data);
-                    Self::deliver(slf, intern!(py, "on_pong"), data.into_any())?;
-                }
-                Ok((_, Event::Close(close))) => {
-                    let code = close.code;
-                    slf.borrow_mut().close = Some(close);
-                    // RFC 6455 §5.5.1: "it typically echos the status code it received".
-                    Self::send_close(slf, code, "")?;
-                    slf.call_method0(intern!(py, "_close_received"))?;
-                }
-                Err(error) => {
-                    Self::fail(slf, error)?;
-                    return Ok(input.len());
-                }
-            }
-        }
-        if position < input.len() {
-            slf.borrow_mut().yielding = true;
-            slf.call_method0(intern!(py, "_pump_soon"))?;
-        }
-        Ok(position)
-    }
-
-    /// Work through new data and what was left over before it.
-    fn feed(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
-        let mut unread = {
-            let mut this = slf.borrow_mut();
-            this.pumping = true;
-            std::mem::take(&mut this.unread)
-        };
-        let pumped = if unread.len() == 0 {
-            Self::pump(slf, data).inspect(|&consumed| {
-                if consumed < data.len() {
-                    unread.buffer = data[consumed..].to_vec();
-                }
-            })
-        } else {
-            unread.buffer.extend_from_slice(data);
-            Self::pump(slf, &unread.buffer[unread.start..])
-                .inspect(|&consumed| unread.consume(consumed))
-        };
-        let (lost, full) = {
-            let mut this = slf.borrow_mut();
-            this.unread = unread;
-            this.pumping = false;
-            this.more = false;
-            let full = this.unread.len() > UNREAD_LIMIT;
-            (this.lost && !this.is_blocked(), full && this.is_blocked())
-        };
-        let flushed = Self::uncork(slf);
-        pumped?;
-        flushed?;
-        if lost {
-            return Self::end(slf);
-        }
-        if full {
-            Self::pause_reading(slf)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Let the handler have something; a result that it waits for holds everything up behind it.
-    fn deliver(
-        slf: Slf<'_, '_>,
-        name: &Bound<'_, PyString>,
-        value: Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        let Some(handler) = slf
-            .borrow()
-            .handler
-            .as_ref()
-            .map(|handler| handler.clone_ref(py))
-        else {
-            return Ok(());
-        };
-        match handler.bind(py).call_method1(name, (value,)) {
-            Ok(result) if result.is_none() => Ok(()),
-            Ok(result) => slf.call_method1(intern!(py, "_hold"), (result,)).map(drop),
-            Err(error)
-                if error.is_instance_of::<PySystemExit>(py)
-                    || error.is_instance_of::<PyKeyboardInterrupt>(py) =>
-            {
-                // They are for whoever runs the event loop.
-                Err(error)
-            }
-            Err(error) => slf
-                .call_method1(intern!(py, "_handler_failed"), (exception(py, &error)?,))
-                .map(drop),
-        }
-    }
-
-    /// The peer broke the rules: say so, and listen no more.
-    fn fail(slf: Slf<'_, '_>, error: Error) -> PyResult<()> {
-        slf.borrow_mut().unread = Unread::default();
-        Self::send_close(slf, Some(error.code()), error.message())?;
-        let arguments = (error.code(), error.message());
-        slf.call_method1(intern!(slf.py(), "_peer_failed"), arguments)
-            .map(drop)
-    }
-
-    /// RFC 6455 §5.5.3: of several pings that could not be answered, only the last one needs to be.
-    fn answer_ping(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
-        {
-            let mut this = slf.borrow_mut();
-            if this.choked {
-                this.pong = Some(data.to_vec());
-                return Ok(());
-            }
-        }
-        Self::send_control(slf, Opcode::Pong, data).map(drop)
-    }
-
-    fn send_control(slf: Slf<'_, '_>, opcode: Opcode, data: &[u8]) -> PyResult<bool> {
-        let mut out = Vec::with_capacity(data.len() + 8);
-        let sent = {
-            let mut this = slf.borrow_mut();
-            let key = this.key()?;
-            this.transport.is_some() && this.core.send_control(&mut out, opcode, data, key)
-        };
-        Self::transmit(slf, out)?;
-        Ok(sent)
-    }
-
-    fn send_close(slf: Slf<'_, '_>, code: Option<u16>, reason: &str) -> PyResult<bool> {
-        let mut out = Vec::with_capacity(reason.len() + 10);
-        let sent = {
-            let mut this = slf.borrow_mut();
-            let key = this.key()?;
-            this.core.close(&mut out, code, reason, key)
-        };
-        Self::transmit(slf, out)?;
-        // The transport may be closed next.
-        Self::uncork(slf)?;
-        Ok(sent)
-    }
-
-    /// Send frames: at once, or joined with others if there is more to do first.
-    fn transmit(slf: Slf<'_, '_>, frames: Vec<u8>) -> PyResult<()> {
-        if frames.is_empty() {
-            return Ok(());
-        }
-        {
-            let mut this = slf.borrow_mut();
-            if this.pumping && this.more || !this.cork.is_empty() {
-                this.cork.extend_from_slice(&frames);
-                if this.cork.len() < CORK_LIMIT {
-                    return Ok(());
-                }
-                drop(this);
-                return Self::uncork(slf);
-            }
-        }
-        Self::send(slf, &frames)
-    }
-
-    fn uncork(slf: Slf<'_, '_>) -> PyResult<()> {
-        let frames = std::mem::take(&mut slf.borrow_mut().cork);
-        if frames.is_empty() {
-            return Ok(());
-        }
-        Self::send(slf, &frames)
-    }
-
-    fn send(slf: Slf<'_, '_>, frames: &[u8]) -> PyResult<()> {
-        let py = slf.py();
-        let output = slf.borrow().output.as_ref().map(|output| output.handle(py));
-        if let Some(output) = output {
-            let queued = output.send(py, frames)?;
-            let gone = queued && output.is_closing(py)?;
-            let mut this = slf.borrow_mut();
-            if gone {
-                // The transport has found out that the peer is not there: nothing more for it.
-                this.core.fail();
-            }
-            if let Some(output) = &mut this.output {
-                output.queued = queued;
-            }
-        }
-        Ok(())
-    }
-
-    fn pause_reading(slf: Slf<'_, '_>) -> PyResult<()> {
-        let transport = {
-            let mut this = slf.borrow_mut();
-            let Some(transport) = this.transport.as_ref().filter(|_| !this.reading_paused) else {
-                return Ok(());
-            };
-            let transport = transport.clone_ref(slf.py());
-            this.reading_paused = true;
-            transport
-        };
-        transport
-            .call_method0(slf.py(), intern!(slf.py(), "pause_reading"))
-            .map(drop)
-    }
-
-    fn resume_reading(slf: Slf<'_, '_>) -> PyResult<()> {
-        let py = slf.py();
-        let transport = {
-            let mut this = slf.borrow_mut();
-            if !std::mem::take(&mut this.reading_paused) {
-                return Ok(());
-            }
-            this.transport
-                .as_ref()
-                .map(|transport| transport.clone_ref(py))
-        };
-        match transport {
-            Some(transport)
-                if !transport
-                    .call_method0(py, intern!(py, "is_closing"))?
-                    .is_truthy(py)? =>
-            {
-                transport
-                    .call_method0(py, intern!(py, "resume_reading"))
-                    .map(drop)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The connection is gone, and all that has come on it is done with.
-    fn end(slf: Slf<'_, '_>) -> PyResult<()> {
-        {
-            let mut this = slf.borrow_mut();
-            this.lost = false;
-            this.unread = Unread::default();
-        }
-        slf.call_method0(intern!(slf.py(), "_ended")).map(drop)
-    }
-}
 
 #[pymethods]
 impl WebSocketConnection {
@@ -477,9 +178,9 @@ impl WebSocketConnection {
     /// asyncio: the connection is gone. What has come before is worked through, unless it was cut.
     #[pyo3(signature = (exc=None))]
     fn connection_lost(slf: &Bound<'_, Self>, exc: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let closed = slf.borrow_mut().transport.take();
         let waits = {
             let mut this = slf.borrow_mut();
-            this.transport = None;
             this.output = None;
             this.cork = Vec::new();
             let clean = exc.is_none_or(|exc| exc.is_none());
@@ -487,6 +188,9 @@ impl WebSocketConnection {
             this.lost = unread && this.is_blocked();
             this.lost
         };
+        if let Some(closed) = closed {
+            transport::free(closed.bind(slf.py()))?;
+        }
         slf.call_method0(intern!(slf.py(), "_lost"))?;
         if waits { Ok(()) } else { Self::end(slf) }
     }
@@ -691,59 +395,6 @@ impl WebSocketConnection {
     fn _is_choked(&self) -> bool {
         self.choked
     }
-}
-
-impl WebSocketConnection {
-    fn send_payload(slf: Slf<'_, '_>, payload: &[u8], binary: bool) -> PyResult<()> {
-        let opcode = if binary { Opcode::Binary } else { Opcode::Text };
-        let mut out = Vec::new();
-        let sent = {
-            let mut this = slf.borrow_mut();
-            let key = this.key()?;
-            this.transport.is_some()
-                && this
-                    .core
-                    .send(&mut out, opcode, payload, key)
-                    .map_err(|error| WebSocketError::new_err(error.to_string()))?
-        };
-        if !sent {
-            return Err(Self::closed_error());
-        }
-        Self::transmit(slf, out)
-    }
-
-    /// What the sender may wait for.
-    fn written(slf: Slf<'_, '_>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let this = slf.borrow();
-        match &this.done {
-            Some(done) if !this.choked => Ok(done.clone_ref(py)),
-            _ => {
-                drop(this);
-                slf.call_method0(intern!(py, "_drained")).map(Bound::unbind)
-            }
-        }
-    }
-}
-
-/// A masking key that nobody can foretell (RFC 6455 §10.3). The system is asked for many at once.
-fn next_key() -> PyResult<Key> {
-    const COUNT: usize = 256;
-    thread_local! {
-        static KEYS: RefCell<([Key; COUNT], usize)> = const { RefCell::new(([[0; 4]; COUNT], COUNT)) };
-    }
-    KEYS.with_borrow_mut(|(keys, used)| {
-        if *used == COUNT {
-            getrandom::fill(keys.as_flattened_mut())
-                .map_err(|error| PyOSError::new_err(error.to_string()))?;
-            *used = 0;
-        }
-        let key = keys[*used];
-        // A key that has been used is forgotten.
-        keys[*used] = [0; 4];
-        *used += 1;
-        Ok(key)
-    })
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
