@@ -56,3 +56,12 @@ def thread_event_loop() -> asyncio.AbstractEventLoop | None:
         except RuntimeError:
             pass
     return None if loop is None or loop.is_closed() else loop
+
+
+def is_loop_running() -> bool:
+    """Whether an asyncio loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -11,6 +11,7 @@ import threading
 from types import FrameType
 from typing import Any, Final
 
+from typhoon.ioloop.registry import is_loop_running
 from typhoon.log import gen_log
 
 __all__ = ["cpu_count", "fork_processes", "task_id"]
@@ -66,21 +67,13 @@ def fork_processes(num_processes: int | None, max_restarts: int | None = None) -
         raise RuntimeError(f"fork_processes: this is child {_task_id} of another call already")
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("fork_processes must be called in the main thread")
-    if _is_loop_running():
+    if is_loop_running():
         raise RuntimeError("fork_processes must be called before the event loop runs")
     if not num_processes or num_processes < 0:
         num_processes = cpu_count()
     gen_log.info("Starting %d processes", num_processes)
     supervisor = _Supervisor(_MAX_RESTARTS if max_restarts is None else max_restarts)
     return supervisor.run(num_processes)
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 class _Supervisor:

@@ -9,6 +9,7 @@ from typing import Any
 from typhoon import _core, httputil
 from typhoon.escape import utf8
 from typhoon.httpserver import HTTPServer
+from typhoon.ioloop.registry import is_loop_running
 from typhoon.iostream import StreamClosedError
 from typhoon.legacy.gzip_setting import warn_of_gzip
 from typhoon.log import access_log
@@ -168,7 +169,7 @@ class Application(ReversibleRouter):
         self._tasks: set[asyncio.Task[None]] = set()
         self.wildcard_router = _HandlerRouter(self, handlers)
         self.default_router = _HandlerRouter(self, [Rule(AnyMatches(), self.wildcard_router)])
-        if _is_loop_running():
+        if is_loop_running():
             self._serving()  # behind other routers, no server would say it
 
     def _serving(self) -> None:
@@ -329,14 +330,6 @@ class Application(ReversibleRouter):
         return _HandlerDelegate(
             self, request, target_class, target_kwargs or {}, args, kwargs_of_path
         )
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 class _HandlerDelegate(httputil.HTTPMessageDelegate):

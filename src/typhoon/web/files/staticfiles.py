@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from typhoon import _core
+from typhoon.ioloop.registry import is_loop_running
 from typhoon.log import gen_log
 from typhoon.web.errors import HTTPError
 from typhoon.web.files import siblings
@@ -135,7 +136,7 @@ class StaticFiles:
                 cls.MAX_VERSION_CONTENT_SIZE,
             )
             return None
-        if cls._is_slow_to_hash(file) and _is_loop_running():
+        if cls._is_slow_to_hash(file) and is_loop_running():
             cls._hash_in_thread(file)
             return None
         return cls._get_cached_version(file.path, file, fresh=fresh)
@@ -223,11 +224,3 @@ class ClassContent:
         if count == self.size:
             return self.handler_class.get_content(self.path)
         return self.handler_class.get_content(self.path, start, start + count)
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
