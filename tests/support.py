@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 import threading
@@ -15,6 +16,17 @@ from typhoon.httpserver import HTTPServer
 
 TIMEOUT = 20.0
 """Seconds after which a test gives up waiting for the other side."""
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """What is freed within is freed because nothing refers to it."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass

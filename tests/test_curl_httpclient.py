@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import gc
 import json
 import logging
 import pickle
@@ -21,6 +20,7 @@ import pycurl
 import pytest
 import trustme
 
+from support import without_collector
 from typhoon.curl_httpclient import CR_OR_LF_RE, CurlAsyncHTTPClient, CurlError, curl_log
 from typhoon.gen import coroutine
 from typhoon.httpclient import AsyncHTTPClient, HTTPError, HTTPRequest, HTTPResponse
@@ -716,11 +716,8 @@ def test_a_client_is_freed_when_it_is_closed(run: Run) -> None:
             del client
         return freed
 
-    gc.disable()
-    try:
+    with without_collector():
         assert run(main)() is None
-    finally:
-        gc.enable()
 
 
 def test_configure(run: Run) -> None:

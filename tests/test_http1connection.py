@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import gzip
 import logging
 import socket
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support import new_event_loop
+from support import new_event_loop, without_collector
 from typhoon.http1connection import (
     HTTP1Connection,
     HTTP1ConnectionParameters,
@@ -451,17 +450,13 @@ def test_a_decompression_bomb(run, caplog):
 
 def test_nothing_is_left_to_the_garbage_collector(run):
     async def main() -> None:
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collector():
             with Peer(decompress=True) as peer:
                 recorder = await peer.ask(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
                 refs = [weakref.ref(recorder), weakref.ref(peer.connection)]
             del recorder, peer
             await asyncio.sleep(0)
             assert [ref() for ref in refs] == [None, None]
-        finally:
-            gc.enable()
 
     run(main)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from support import Server
+from support import Server, without_collector
 from typhoon.httpclient import (
     AsyncHTTPClient,
     HTTPClient,
@@ -123,17 +123,13 @@ def test_a_status_that_is_no_success_is_an_error() -> None:
 
 
 def test_a_response_and_its_error_are_freed_at_once() -> None:
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         response = HTTPResponse(HTTPRequest("http://x/"), 404)
         gone = weakref.ref(response)
         with pytest.raises(HTTPError) as caught:
             response.rethrow()
         del response, caught
         assert gone() is None
-    finally:
-        gc.enable()
 
 
 def test_an_error_can_be_set() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from support import new_event_loop
+from support import new_event_loop, without_collector
 from typhoon import tcpclient
 from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.netutil import Resolver, bind_sockets
@@ -188,16 +188,13 @@ def test_a_name_without_addresses_is_named(loop_kind: str) -> None:
 
 def test_an_error_leaves_no_reference_cycle(loop_kind: str) -> None:
     async def main() -> None:
-        gc.disable()
-        try:
+        with without_collector():
             try:
                 await TCPClient(Addresses(v4(refusing_port()), v4(refusing_port()))).connect("a", 1)
             except StreamClosedError as error:
                 freed = weakref.ref(error)
             await asyncio.sleep(0)
             assert freed() is None
-        finally:
-            gc.enable()
 
     run(loop_kind, main)
 

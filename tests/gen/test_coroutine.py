@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support import without_collector
 from typhoon import gen
 from typhoon.concurrent import Future
 
@@ -485,15 +486,11 @@ def test_all_is_freed_without_the_garbage_collector(run: Run) -> None:
             pass
 
     async def main() -> None:
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collector():
             for wait in (False, True):
                 for error in (False, True):
                     await outer(wait, error)
                     assert witnesses.pop()() is None
-        finally:
-            gc.enable()
 
     run(main)
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import gc
 import socket
 import weakref
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from pairs import Run, until
 
+from support import without_collector
 from typhoon.iostream import IOStream, StreamClosedError
 
 
@@ -268,9 +268,5 @@ def test_freed_without_the_collector(run: Run, ending: str) -> None:
                 await asyncio.sleep(0)
             assert ref() is None
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         run(main)
-    finally:
-        gc.enable()

@@ -26,6 +26,7 @@ from pairs import (
     sockets_only,
 )
 
+from support import without_collector
 from typhoon import iostream
 from typhoon.iostream import (
     BaseIOStream,
@@ -233,12 +234,8 @@ def test_streams_are_freed_without_the_collector(run: Run, kind: str, ending: st
             await asyncio.sleep(0)
         assert [ref() for ref in refs] == [None, None]
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         run(main)
-    finally:
-        gc.enable()
 
 
 def test_an_error_at_once_is_freed_too(run: Run) -> None:
@@ -254,12 +251,8 @@ def test_an_error_at_once_is_freed_too(run: Run) -> None:
         ref = await connection()
         assert ref() is None
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         run(main)
-    finally:
-        gc.enable()
 
 
 def test_loops_are_not_kept(run: Run) -> None:

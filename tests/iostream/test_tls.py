@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-import gc
 import socket
 import ssl
 import weakref
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from pairs import Run, certificates, half, pair, reset, sockets, until
 
+from support import without_collector
 from typhoon.iostream import IOStream, SSLIOStream, StreamClosedError
 from typhoon.netutil import ssl_wrap_socket
 
@@ -606,19 +606,15 @@ def test_a_cancelled_connect(run: Run) -> None:
 # Nothing is left behind
 
 
-def without_collector(run: Run, connection: Any) -> None:
+def freed_in(run: Run, connection: Any) -> None:
     async def main() -> None:
         refs = await connection()
         for _ in range(3):
             await asyncio.sleep(0)
         assert [ref() for ref in refs] == [None] * len(refs)
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         run(main)
-    finally:
-        gc.enable()
 
 
 @pytest.mark.parametrize("ending", ["fine", "wrong name", "cancelled", "gone", "awaited"])
@@ -651,7 +647,7 @@ def test_freed_without_the_collector(run: Run, ending: str) -> None:
             await server.read_bytes(1)
         return refs
 
-    without_collector(run, connection)
+    freed_in(run, connection)
 
 
 def test_a_failed_connect_is_freed_without_the_collector(run: Run) -> None:
@@ -669,4 +665,4 @@ def test_a_failed_connect_is_freed_without_the_collector(run: Run) -> None:
             del serving
             return [weakref.ref(client)]
 
-    without_collector(run, connection)
+    freed_in(run, connection)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from support import TIMEOUT, new_event_loop
+from support import TIMEOUT, new_event_loop, without_collector
 from typhoon.ioloop import IOLoop
 from typhoon.process import CalledProcessError, Subprocess
 
@@ -236,9 +236,7 @@ def test_no_descriptor_and_no_object_is_left(loop_kind: str, way: str) -> None:
 
         await one()  # what the loop opens for itself
         before = descriptors()
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collector():
             for _ in range(3):
                 await one()
             await asyncio.sleep(0)
@@ -246,8 +244,6 @@ def test_no_descriptor_and_no_object_is_left(loop_kind: str, way: str) -> None:
                 if thread.name.startswith("wait for "):
                     thread.join(TIMEOUT)
             left = [item for item in gc.get_objects() if type(item) is Subprocess]
-        finally:
-            gc.enable()
         assert descriptors() == before
         assert left == []
 

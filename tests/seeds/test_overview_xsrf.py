@@ -127,6 +127,15 @@ def test_the_value_in_a_header(server: Server, method: str) -> None:
     assert (answer.status, answer.text) == (200, "posted nothing")
 
 
+def test_a_value_without_a_mask(server: Server) -> None:
+    """As versions of Tornado set it that are as old as the document."""
+    token = "0123456789abcdef0123456789abcdef"
+    headers = {**URLENCODED, "Cookie": f"_xsrf={token}"}
+    assert server.post("/", f"message=hello&_xsrf={token}".encode(), headers).text == "posted hello"
+    headers["X-XSRFToken"] = token
+    assert server.post("/", b"message=hello", headers).text == "posted hello"
+
+
 UNCHECKED = """
 class MainHandler(tornado.web.RequestHandler):
     def check_xsrf_cookie(self):

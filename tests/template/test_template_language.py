@@ -1,7 +1,6 @@
 """What the directives of the language do."""
 
 import datetime
-import gc
 import textwrap
 import weakref
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 import typhoon.template
+from support import without_collector
 from typhoon.escape import xhtml_escape
 from typhoon.template import DictLoader, Template
 
@@ -316,13 +316,10 @@ def test_a_rendering_is_freed_by_reference_counting() -> None:
     template = Template(text)
     value = Value()
     gone = weakref.ref(value)
-    gc.disable()
-    try:
+    with without_collector():
         template.generate(vs=[value, value], f=lambda b: b)
         del value
         assert gone() is None
-    finally:
-        gc.enable()
 
 
 def test_the_example_of_the_documentation() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support import Server
+from support import Server, without_collector
 from typhoon import web
 from typhoon.template import DictLoader
 from typhoon.web import Application, RequestHandler, TemplateModule, UIModule
@@ -198,13 +198,10 @@ def test_a_module_does_not_keep_the_handler(serve: Callable[..., Server]) -> Non
     loader = DictLoader({"part.html": "{% module Kept(1) %}{{ hello() }}"})
     settings = {"ui_modules": {"Kept": Kept}, "ui_methods": {"hello": lambda handler: "hello"}}
     server = serve(Application([("/", Keeping)], template_loader=loader, **settings))
-    gc.disable()
-    try:
+    with without_collector():
         assert server.get("/").text == "<i>1</i>hello"
         server.call()
         assert alive == [0]
-    finally:
-        gc.enable()
     with pytest.raises(ReferenceError, match="request of Kept is over"):
         _ = kept[0].handler
 

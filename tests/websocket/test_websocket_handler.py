@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import queue
 import threading
@@ -24,7 +23,7 @@ from peers import (
     encode,
 )
 
-from support import TIMEOUT, StreamServer
+from support import TIMEOUT, StreamServer, without_collector
 from typhoon.httpserver import HTTPServer
 from typhoon.web import Application
 from typhoon.websocket import WebSocketClosedError, WebSocketHandler, de_dupe_gen_log
@@ -428,8 +427,7 @@ def test_what_was_opened_is_freed_without_the_garbage_collector(serve, loop_kind
 
     closed = threading.Event()
     server = serve(Application([("/", Watched)]), loop_kind=loop_kind)
-    gc.disable()
-    try:
+    with without_collector():
         peer = connect(server)
         peer.text("hello")
         assert peer.read_text() == "hello"
@@ -439,6 +437,4 @@ def test_what_was_opened_is_freed_without_the_garbage_collector(serve, loop_kind
         assert closed.wait(TIMEOUT)
         server.call()
         assert [refs.get()() for _ in range(3)] == [None, None, None]
-    finally:
-        gc.enable()
     assert not server.http_server._connections
