@@ -3,12 +3,12 @@
 import asyncio
 import functools
 import socket
-import time
 from io import BytesIO
 from typing import Any
 
 from typhoon.http1connection import HTTP1Connection, HTTP1ConnectionParameters
 from typhoon.httpclient.errors import HTTPClientError
+from typhoon.httpclient.failures import Stage, located
 from typhoon.httpclient.queueing import (
     QueueingHTTPClient,
     ResponseCallback,
@@ -104,13 +104,14 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
     def _begin(
         self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
+        progress = Progress(request)
         task = self.io_loop.asyncio_loop.create_task(
-            self._follow(request, queued), context=ticket.context
+            self._follow(request, progress, queued), context=ticket.context
         )
         self._tasks.add(task)
         # Also called for a task that is cancelled before its first step.
         task.add_done_callback(
-            functools.partial(self._finished, ticket, request, callback, time.time(), queued)
+            functools.partial(self._finished, ticket, request, callback, progress, queued)
         )
 
     def _finished(
@@ -118,7 +119,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         ticket: Ticket,
         request: HTTPRequest,
         callback: ResponseCallback,
-        start_time: float,
+        progress: Progress,
         queued: float,
         task: "asyncio.Task[HTTPResponse]",
     ) -> None:
@@ -131,8 +132,9 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         else:
             if error.__suppress_context__:
                 error.__context__ = None  # it may refer to the error that was raised in its place
-            request_time = time.time() - start_time
-            response = no_response(request, error, start_time, request_time, queued)
+            last = progress.request
+            error = located(error, last.method, last.url, progress.stage, progress.place)
+            response = no_response(request, error, progress.start_time, progress.seconds(), queued)
         try:
             self._answer(callback, response)
         finally:
@@ -140,9 +142,10 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
 
     # One request
 
-    async def _follow(self, request: HTTPRequest, queued: float) -> HTTPResponse:
+    async def _follow(
+        self, request: HTTPRequest, progress: Progress, queued: float
+    ) -> HTTPResponse:
         """The response to a request, or to the last one that it is redirected to."""
-        progress = Progress()
         limit = asyncio.timeout(request.request_timeout or None)
         try:
             async with limit:
@@ -151,11 +154,12 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
                     if not exchange.followed:
                         break
                     code, headers = exchange.start_line.code, exchange.headers
+                    progress.stage = Stage.REDIRECTING
                     request = next_request(request, code, headers)
-                    progress = Progress()
+                    progress.begin(request)
         except TimeoutError:
             if limit.expired():
-                raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
+                raise HTTPTimeoutError(f"Timeout {progress.phrase}") from None
             raise
         finally:
             del limit  # which refers to the task, and that to its error, whose traceback leads here
@@ -205,8 +209,8 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         context = context_for(request) if target.scheme == "https" else None
         family = socket.AF_INET if request.allow_ipv6 is False else socket.AF_UNSPEC
         place = f"{target.host}:{target.port}"
-        progress.stage = f"while resolving {target.host}"
-        connecting.set((progress, f"while connecting to {place}"))
+        progress.stage, progress.place = Stage.RESOLVING, target.host
+        connecting.set((progress, place))
         limit = asyncio.timeout(request.connect_timeout or None)
         try:
             async with limit:
@@ -218,17 +222,17 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
                     source_ip=source_ip,
                 )
                 if context is not None:
-                    progress.enter(f"during TLS handshake with {place}", after="connect")
+                    progress.enter(Stage.TLS_HANDSHAKE, after="connect")
                     stream = await stream.start_tls(False, context, server_hostname=target.host)
         except TimeoutError:
             if limit.expired():
-                raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
+                raise HTTPTimeoutError(f"Timeout {progress.phrase}") from None
             raise
         except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError("Connection closed") from None
+            raise error.real_error or HTTPStreamClosedError() from None
         finally:
             del limit  # see above
         after = "connect" if context is None else "appconnect"
-        progress.enter(f"while waiting for the response from {place}", after)
+        progress.enter(Stage.WAITING, after)
         stream.set_nodelay(True)
         return stream

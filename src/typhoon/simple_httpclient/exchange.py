@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Final
 
 from typhoon.http1connection import HTTP1Connection
+from typhoon.httpclient.failures import Stage
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httputil import (
     HTTPHeaders,
@@ -15,7 +16,11 @@ from typhoon.httputil import (
 )
 from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.log import app_log
-from typhoon.simple_httpclient.errors import HTTPStreamClosedError
+from typhoon.simple_httpclient.errors import (
+    HTTPIncompleteResponseError,
+    HTTPStreamClosedError,
+    refused,
+)
 from typhoon.simple_httpclient.progress import Progress
 from typhoon.simple_httpclient.redirects import is_followed
 
@@ -75,7 +80,7 @@ class Exchange(HTTPMessageDelegate):
                 connection.finish()
                 await connection.read_response(self)
         except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError("Stream closed") from None
+            raise error.real_error or HTTPStreamClosedError() from None
         except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
@@ -83,7 +88,16 @@ class Exchange(HTTPMessageDelegate):
             app_log.error("Uncaught exception", exc_info=error)
         if not self._complete:
             # The parser or a callback had a reason, which it has logged, or else the network.
-            raise self._stream.error or HTTPStreamClosedError("Connection closed")
+            raise self._reason()
+
+    def _reason(self) -> BaseException:
+        if self._connection._codec.error is not None:
+            return refused(*self._connection._codec.error)
+        if self._stream.error is not None:
+            return self._stream.error
+        if self._progress.stage is Stage.BODY:
+            return HTTPIncompleteResponseError()
+        return HTTPStreamClosedError()
 
     async def _send_while_reading(self, waits: bool) -> None:
         """Send the body; a response that comes meanwhile ends that."""
@@ -127,7 +141,7 @@ class Exchange(HTTPMessageDelegate):
         if start_line.code < 200:
             self._wants_body.set()
             return
-        self._progress.enter("while receiving the response", after="starttransfer")
+        self._progress.enter(Stage.BODY, after="starttransfer")
         self.start_line = start_line
         self.headers = headers
         self.followed = is_followed(self._request, start_line.code, headers)

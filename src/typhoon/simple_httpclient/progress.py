@@ -5,25 +5,44 @@ from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import Any
 
+from typhoon.httpclient.failures import Stage
+from typhoon.httpclient.request import HTTPRequest
 from typhoon.netutil import Resolver
 
 
 class Progress:
     """The stage that a request is in, and when the stages before it ended.
 
-    `start_time` is in seconds since the epoch. `ended` holds seconds since the start, under the
-    names that curl uses.
+    Attributes:
+        request: The request: the last one, where redirects are followed.
+        stage: What is being done for it.
+        place: With whom: host and port.
+        start_time: When it was started, in seconds since the epoch.
+        ended: When stages ended, in seconds since the start, under the names that curl uses.
     """
 
-    __slots__ = ("_start", "ended", "stage", "start_time")
+    __slots__ = ("_start", "ended", "place", "request", "stage", "start_time")
 
-    def __init__(self) -> None:
+    ended: dict[str, float]
+
+    def __init__(self, request: HTTPRequest) -> None:
+        self.place = ""
+        self.begin(request)
+
+    def begin(self, request: HTTPRequest) -> None:
+        """Start anew, with a redirect's request."""
         self._start = time.monotonic()
         self.start_time = time.time()
-        self.stage = "before the start"
-        self.ended: dict[str, float] = {}
+        self.request = request
+        self.stage = Stage.QUEUE
+        self.ended = {}
 
-    def enter(self, stage: str, after: str) -> None:
+    @property
+    def phrase(self) -> str:
+        """The stage in a sentence."""
+        return self.stage.phrase(self.place)
+
+    def enter(self, stage: Stage, after: str) -> None:
         """Begin a stage, which ends the one called `after`."""
         self.ended[after] = self.seconds()
         self.stage = stage
@@ -34,7 +53,7 @@ class Progress:
 
 
 connecting: ContextVar[tuple[Progress, str]] = ContextVar("connecting")
-"""The request that a connection is made for, and the stage that comes when its name is resolved."""
+"""The request that a connection is made for, and the place that it is made to."""
 
 
 class NotingResolver(Resolver):
@@ -51,6 +70,7 @@ class NotingResolver(Resolver):
 
     async def _resolve(self, *args: Any, **kwargs: Any) -> list[tuple[int, Any]]:
         addresses = await self._resolver.resolve(*args, **kwargs)
-        progress, stage = connecting.get()
-        progress.enter(stage, after="namelookup")
+        progress, place = connecting.get()
+        progress.place = place
+        progress.enter(Stage.CONNECTING, after="namelookup")
         return addresses

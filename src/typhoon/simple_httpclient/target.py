@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from typhoon.httpclient.failures import mask_url
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _TARGET_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
@@ -36,13 +38,15 @@ def parse_target(url: str) -> Target:
     """
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ValueError(f"Unsupported url scheme: {url!r} does not start with http:// or https://")
+        raise ValueError(
+            f"Unsupported url scheme: {mask_url(url)!r} does not start with http:// or https://"
+        )
     try:
         port = parts.port
     except ValueError:
-        raise ValueError(f"the port in {url!r} is no number from 0 to 65535") from None
+        raise ValueError(f"the port in {mask_url(url)!r} is no number from 0 to 65535") from None
     if not parts.hostname:
-        raise ValueError(f"there is no host in {url!r}")
+        raise ValueError(f"there is no host in {mask_url(url)!r}")
     host = parts.hostname if parts.hostname.isascii() else _to_ascii(parts.hostname, url)
     authority = f"[{host}]" if ":" in host else host
     if port is not None:
@@ -61,4 +65,4 @@ def _to_ascii(host: str, url: str) -> str:
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise ValueError(f"the host in {url!r} is no host name: {error}") from None
+        raise ValueError(f"the host in {mask_url(url)!r} is no host name: {error}") from None
