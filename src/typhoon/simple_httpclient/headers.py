@@ -19,7 +19,6 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     """
     check_method(request)
     headers = request.headers.copy()
-    headers.setdefault("Connection", "close")
     headers.setdefault("Host", target.authority)
     if (credentials := _credentials(request, target)) is not None:
         headers["Authorization"] = credentials

@@ -61,6 +61,15 @@ struct ResponseHead {
     keep_alive: bool,
 }
 
+/// How far a response has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Received {
+    Nothing,
+    /// A 1xx response may have come whole.
+    PartOfHead,
+    Head,
+}
+
 /// A request that has been begun, and its response.
 struct Exchange {
     /// Is told of the end.
@@ -70,8 +79,6 @@ struct Exchange {
     streams: bool,
     head: Option<ResponseHead>,
     body: Collector,
-    /// Something has come.
-    begun: bool,
 }
 
 /// One HTTP/1.1 connection to a server: an asyncio protocol. Subclassed in
@@ -88,6 +95,8 @@ pub struct ClientConnection {
     encoder: Encoder,
     unread: Unread,
     exchange: Option<Exchange>,
+    /// How far the last response has come.
+    received: Received,
     /// How many responses have come whole.
     exchanges: u64,
     /// All that has been said lets another request follow.

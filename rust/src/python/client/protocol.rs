@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::sending::Outgoing;
-use super::{ClientConnection, Slf, UNREAD_LIMIT};
+use super::{ClientConnection, Received, Slf, UNREAD_LIMIT};
 use crate::http1::{Decoder, Encoder, Limits, Role};
 use crate::python::headers::PyHeaders;
 use crate::python::output::{Output, has_input, socket_of};
@@ -31,6 +31,7 @@ impl ClientConnection {
             encoder: Encoder::new(),
             unread: Unread::default(),
             exchange: None,
+            received: Received::Nothing,
             exchanges: 0,
             persistent: true,
             keep_alive_timeout: None,
@@ -254,6 +255,12 @@ impl ClientConnection {
     /// then the connection should not be used for a request that must not be sent twice.
     fn has_input(&self) -> bool {
         self.socket.is_some_and(has_input)
+    }
+
+    /// How far the last response has come: 0 nothing of it, 1 a part of its head, 2 the head.
+    #[getter]
+    fn received(&self) -> u8 {
+        self.received as u8
     }
 
     /// How many responses have come whole.

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-use super::{ClientConnection, Exchange, ExchangeError, ResponseHead, Slf, UNREAD_LIMIT};
+use super::{ClientConnection, Exchange, ExchangeError, Received, ResponseHead, Slf, UNREAD_LIMIT};
 use crate::http1::{Error, Event, Head, StartLine, idle_seconds};
 use crate::python::errors::exception;
 use crate::python::headers::PyHeaders;
@@ -79,8 +79,8 @@ impl ClientConnection {
         let data = object.map_or(&b""[..], |object| object.as_bytes());
         let mut unread = {
             let mut this = slf.borrow_mut();
-            if let Some(exchange) = &mut this.exchange {
-                exchange.begun |= !data.is_empty();
+            if this.received == Received::Nothing && !data.is_empty() {
+                this.received = Received::PartOfHead;
             }
             this.pumping = true;
             std::mem::take(&mut this.unread)
@@ -147,10 +147,14 @@ impl ClientConnection {
                     keep_alive: head.keep_alive && status != 101,
                 });
             }
-            exchange
+            let delegate = exchange
                 .delegate
                 .as_ref()
-                .map(|delegate| delegate.clone_ref(py))
+                .map(|delegate| delegate.clone_ref(py));
+            if exchange.head.is_some() {
+                this.received = Received::Head;
+            }
+            delegate
         };
         let Some(delegate) = delegate else {
             return Ok(());
@@ -285,21 +289,21 @@ impl ClientConnection {
 
     /// Nothing more will come: the end of a response that lasts until then, or of the exchange.
     pub(super) fn end_input(slf: Slf<'_, '_>) -> PyResult<()> {
-        let (complete, begun, cause) = {
+        let (complete, received, cause) = {
             let mut this = slf.borrow_mut();
-            let begun = match &this.exchange {
-                Some(exchange) => exchange.begun,
-                None => return Ok(()),
-            };
+            if this.exchange.is_none() {
+                return Ok(());
+            }
             this.persistent = false;
+            let received = this.received;
             let cause = this.cause.take();
             let unread = std::mem::take(&mut this.unread);
             let end = this.decoder.finish_input(&unread.buffer[unread.start..]);
-            (matches!(end, Ok(Some(_))) && cause.is_none(), begun, cause)
+            (matches!(end, Ok(Some(_))) && cause.is_none(), received, cause)
         };
         if complete {
             Self::complete(slf, false)
-        } else if begun {
+        } else if received > Received::Nothing {
             let message = "the server closed the connection in the middle of the response";
             Self::fail(slf, "truncated", message, cause)
         } else {

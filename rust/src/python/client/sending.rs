@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
-use super::{ClientConnection, Collector, Exchange, Slf};
+use super::{ClientConnection, Collector, Exchange, Received, Slf};
 use crate::python::headers::PyHeaders;
 use crate::python::text::to_latin1;
 
@@ -66,8 +66,8 @@ impl ClientConnection {
                 streams,
                 head: None,
                 body: Collector::default(),
-                begun: false,
             });
+            this.received = Received::Nothing;
             this.output.as_ref().map(|output| output.handle(py))
         };
         if let Some(output) = output {
