@@ -16,6 +16,7 @@ class Target(NamedTuple):
 
     scheme: str
     host: str
+    """A name or an address; that of an IPv6 address may end in a zone, as in ``fe80::1%eth0``."""
     port: int
     authority: str
     """The host, and the port if it is in the URL, as the Host header has them."""
@@ -48,7 +49,13 @@ def parse_target(url: str) -> Target:
     if not parts.hostname:
         raise ValueError(f"there is no host in {mask_url(url)!r}")
     host = parts.hostname if parts.hostname.isascii() else _to_ascii(parts.hostname, url)
-    authority = f"[{host}]" if ":" in host else host
+    authority = host
+    if ":" in host:
+        # The zone, behind %25 or as many write it %, means something here alone (RFC 6874 §2, §4).
+        address, _, zone = host.partition("%")
+        authority = f"[{address}]"
+        if zone:
+            host = f"{address}%{zone.removeprefix('25') or zone}"
     if port is not None:
         authority += f":{port}"
     path = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
@@ -59,6 +66,11 @@ def parse_target(url: str) -> Target:
         credentials = unquote(parts.username), unquote(parts.password or "")
     port = _DEFAULT_PORTS[parts.scheme] if port is None else port
     return Target(parts.scheme, host, port, authority, path, credentials)
+
+
+def authority_of(host: str, port: int) -> str:
+    """Host and port, as the target of CONNECT and messages have them (RFC 9110 §9.3.6)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _to_ascii(host: str, url: str) -> str:
