@@ -80,7 +80,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = math.inf
         self._connector = Connector(self.tcp_client)
-        self.pool = Pool(self._connect)
+        self.pool: Pool[Connection] = Pool(self._connect)
 
     def close(self) -> None:
         """Stop what is under way, and free what the client holds."""

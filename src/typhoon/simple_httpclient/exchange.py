@@ -19,6 +19,8 @@ from typhoon.httputil import HTTPHeaders
 from typhoon.log import app_log
 from typhoon.simple_httpclient.connection import Connection, Reply
 from typhoon.simple_httpclient.errors import (
+    HTTPBodyTooLargeError,
+    HTTPContentCodingError,
     HTTPIncompleteResponseError,
     HTTPStreamClosedError,
     refused,
@@ -62,6 +64,14 @@ def failure(error: ExchangeError) -> BaseException:
             status = _STATUS.get(kind, 400)
             log_malformed(None, status, message)
             return refused(status, message)
+
+
+def undecodable(error: CompressedBodyError) -> HTTPStreamClosedError:
+    """What the client raises for a body that cannot be decompressed, or not any further."""
+    log_malformed(None, error.status, str(error))
+    if error.status == 413:
+        return HTTPBodyTooLargeError(str(error))
+    return HTTPContentCodingError(str(error))
 
 
 class Exchange:
@@ -120,7 +130,10 @@ class Exchange:
         self._progress.stage = Stage.WAITING
         reply = await waiter
         if self._decoder is not None:
-            self._decoder.finish()
+            try:
+                self._decoder.finish()
+            except CompressedBodyError as error:
+                raise undecodable(error) from None
         return reply
 
     async def _send_body_until(self, waiter: "asyncio.Future[Reply]", waits: bool) -> None:
@@ -192,10 +205,13 @@ class Exchange:
         return self._wait_for(result) if inspect.isawaitable(result) else None
 
     async def _decode(self, chunk: bytes, decoder: BodyDecoder) -> None:
-        for piece in decoder.pieces(chunk, PIECE):
-            result = self._call(piece)
-            if inspect.isawaitable(result):
-                await self._wait_for(result)
+        try:
+            for piece in decoder.pieces(chunk, PIECE):
+                result = self._call(piece)
+                if inspect.isawaitable(result):
+                    await self._wait_for(result)
+        except CompressedBodyError as error:
+            raise undecodable(error) from None
 
     def _call(self, chunk: bytes) -> Any:
         callback = self._request.streaming_callback
@@ -221,6 +237,3 @@ def _callback_failed(error: BaseException) -> HTTPStreamClosedError:
     """What ends the request when a callback of the application has failed, which is logged."""
     app_log.error("Uncaught exception", exc_info=error)
     return HTTPStreamClosedError()
-
-
-__all__ = ["CompressedBodyError", "Exchange", "failure", "is_plain", "stage_of"]

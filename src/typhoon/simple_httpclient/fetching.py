@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 from typhoon._core import ExchangeError
 from typhoon.http1connection.decoding import CompressedBodyError, consume_codings, decoded
-from typhoon.http1connection.message import log_malformed
 from typhoon.httpclient.failures import Stage, located
 from typhoon.httpclient.queueing import ResponseCallback, Ticket, no_response
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 from typhoon.simple_httpclient.connection import Connection, Reply
-from typhoon.simple_httpclient.errors import (
-    HTTPBodyTooLargeError,
-    HTTPContentCodingError,
-    HTTPTimeoutError,
+from typhoon.simple_httpclient.errors import HTTPTimeoutError
+from typhoon.simple_httpclient.exchange import (
+    Exchange,
+    failure,
+    is_plain,
+    stage_of,
+    undecodable,
 )
-from typhoon.simple_httpclient.exchange import Exchange, failure, is_plain, stage_of
 from typhoon.simple_httpclient.headers import request_headers
 from typhoon.simple_httpclient.progress import Progress
+from typhoon.simple_httpclient.proxy import absolute_form
 from typhoon.simple_httpclient.redirects import is_followed, next_request
 from typhoon.simple_httpclient.route import Route, route_of
 from typhoon.simple_httpclient.target import parse_target
@@ -279,7 +281,13 @@ class Fetch:
         """What the request needs: its target, its route and its headers."""
         request = self._request
         target = parse_target(request.url)
-        return target.path, route_of(request, target), request_headers(request, target)
+        route = route_of(request, target)
+        headers = request_headers(request, target)
+        if not route.is_forwarded:
+            return target.path, route, headers
+        if route.proxy is not None and route.proxy.authorization is not None:
+            headers["Proxy-Authorization"] = route.proxy.authorization
+        return absolute_form(target), route, headers
 
     def _take(self, reply: Reply) -> HTTPResponse | None:
         """The response, or None if another request has to be sent first."""
@@ -314,10 +322,7 @@ class Fetch:
         try:
             return decoded(codings, body, self._client.body_limit)
         except CompressedBodyError as error:
-            log_malformed(None, error.status, str(error))
-            if error.status == 413:
-                raise HTTPBodyTooLargeError(str(error)) from None
-            raise HTTPContentCodingError(str(error)) from None
+            raise undecodable(error) from None
 
     def _fail(self, error: BaseException) -> None:
         """Answer with an error."""

@@ -97,6 +97,8 @@ pub struct ClientConnection {
     exchange: Option<Exchange>,
     /// How far the last response has come.
     received: Received,
+    /// How many 1xx responses have come before it.
+    informational: u8,
     /// How many responses have come whole.
     exchanges: u64,
     /// All that has been said lets another request follow.

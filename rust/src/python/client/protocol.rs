@@ -32,6 +32,7 @@ impl ClientConnection {
             unread: Unread::default(),
             exchange: None,
             received: Received::Nothing,
+            informational: 0,
             exchanges: 0,
             persistent: true,
             keep_alive_timeout: None,

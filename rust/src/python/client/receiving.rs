@@ -14,6 +14,9 @@ use crate::python::request::version_name;
 use crate::python::text::latin1;
 use crate::python::transport;
 
+/// How many 1xx responses may come before the response: more than any server has to say.
+const MAX_INFORMATIONAL: u8 = 32;
+
 /// `time.monotonic()`, the clock that the Python side reads.
 fn now(py: Python<'_>) -> PyResult<Py<PyAny>> {
     static MONOTONIC: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -153,9 +156,14 @@ impl ClientConnection {
                 .map(|delegate| delegate.clone_ref(py));
             if exchange.head.is_some() {
                 this.received = Received::Head;
+            } else {
+                this.informational += 1;
             }
             delegate
         };
+        if slf.borrow().informational > MAX_INFORMATIONAL {
+            return Self::fail(slf, "malformed", "too many 1xx responses", None);
+        }
         let Some(delegate) = delegate else {
             return Ok(());
         };
@@ -299,7 +307,11 @@ impl ClientConnection {
             let cause = this.cause.take();
             let unread = std::mem::take(&mut this.unread);
             let end = this.decoder.finish_input(&unread.buffer[unread.start..]);
-            (matches!(end, Ok(Some(_))) && cause.is_none(), received, cause)
+            (
+                matches!(end, Ok(Some(_))) && cause.is_none(),
+                received,
+                cause,
+            )
         };
         if complete {
             Self::complete(slf, false)

@@ -68,6 +68,7 @@ impl ClientConnection {
                 body: Collector::default(),
             });
             this.received = Received::Nothing;
+            this.informational = 0;
             this.output.as_ref().map(|output| output.handle(py))
         };
         if let Some(output) = output {
