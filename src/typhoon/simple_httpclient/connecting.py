@@ -1,12 +1,12 @@
 """Makes the connections that routes describe.
 
-| step | for | progress: stage, and what its end is called in `time_info` |
-| --- | --- | --- |
-| the name is resolved | all but UNIX sockets | while resolving, ``namelookup`` |
-| a socket is connected: to the server, or to its proxy | all | while connecting, ``connect`` |
-| TLS with the proxy | ``https`` proxies | (as above) |
-| CONNECT, and the proxy's response | proxies of https URLs | (as above) |
-| TLS with the server | https URLs | during TLS handshake, ``appconnect`` |
+| step | for | stage | its end is called |
+| --- | --- | --- | --- |
+| the name is resolved | all but UNIX sockets | `RESOLVING` | ``namelookup`` |
+| a socket is connected, to the server or its proxy | all | `CONNECTING` | |
+| TLS with the proxy | ``https`` proxies | `CONNECTING` | |
+| the proxy is asked for a tunnel | proxies of https URLs | `PROXY` | ``connect`` |
+| TLS with the server | https URLs | `TLS_HANDSHAKE` | ``appconnect`` |
 
 Nothing here has a deadline: who asks for a connection limits how long that takes, by cancelling.
 Whatever ends it, no descriptor is left open.
@@ -18,6 +18,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
+from typhoon.httpclient.failures import Stage
 from typhoon.iostream import StreamClosedError
 from typhoon.netutil import is_valid_ip
 from typhoon.simple_httpclient.errors import HTTPStreamClosedError
@@ -59,7 +60,7 @@ class Connector:
             route: Where it leads.
             protocol_factory: Makes the protocol of the connection, whose ``connection_made`` is
                 called when all of it is there, TLS and tunnel included.
-            progress: Is told of the stages.
+            progress: Is told of the stages, and of the times at which they end.
 
         Raises:
             OSError: The network failed, in the way that the type says: `ConnectionRefusedError`,
@@ -76,35 +77,37 @@ class Connector:
             to_proxy = TLSSettings(ca_certs=route.proxy_ca_certs).context()
         sock = await self._socket(route, progress)
         if proxy is None:
+            progress.ended["connect"] = progress.seconds()
             if context is not None:
-                progress.enter(f"during TLS handshake with {route.place}", after="connect")
+                progress.stage = Stage.TLS_HANDSHAKE
             protocol = await _start(sock, protocol_factory, context, route.host)
         elif context is None:
             protocol = await _start(sock, protocol_factory, to_proxy, proxy.host)
+            progress.ended["connect"] = progress.seconds()
         else:
-            progress.stage = f"while asking {proxy.place} for a tunnel to {route.place}"
             tunnel = await _start(
                 sock, lambda: Tunnel(proxy, route.host, route.port), to_proxy, proxy.host
             )
+            progress.stage = Stage.PROXY
             try:
                 await tunnel.opened
-                progress.enter(f"during TLS handshake with {route.place}", after="connect")
+                progress.place = route.place
+                progress.enter(Stage.TLS_HANDSHAKE, after="connect")
                 protocol = await _start_inside(tunnel, protocol_factory, context, route.host)
             except BaseException:
                 tunnel.abort()
                 raise
             finally:
                 del tunnel  # which refers to its error, and that to this frame
-        progress.enter(
-            f"while waiting for the response from {route.place}",
-            after="connect" if context is None else "appconnect",
-        )
+        if context is not None:
+            progress.ended["appconnect"] = progress.seconds()
         return protocol
 
     async def _socket(self, route: Route, progress: Progress) -> socket.socket:
         """A socket that is connected to the server, or to its proxy."""
         if route.unix_socket is not None:
-            progress.enter(f"while connecting to {route.unix_socket}", after="namelookup")
+            progress.place = route.unix_socket
+            progress.enter(Stage.CONNECTING, after="namelookup")
             return await _unix_socket(route.unix_socket)
         host, port, place = route.host, route.port, route.place
         if route.proxy is not None:
@@ -112,14 +115,14 @@ class Connector:
         options: dict[str, Any] = {}
         if route.source is not None:
             options["source_ip" if is_valid_ip(route.source) else "interface"] = route.source
-        progress.stage = f"while resolving {host}"
-        connecting.set((progress, f"while connecting to {place}"))
+        progress.stage, progress.place = Stage.RESOLVING, host
+        connecting.set((progress, place))
         try:
             stream = await self._tcp_client.connect(
                 host, port, af=socket.AddressFamily(route.family), **options
             )
         except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError("Connection closed") from None
+            raise error.real_error or HTTPStreamClosedError() from None
         return stream._give_up_socket()
 
 
@@ -175,7 +178,7 @@ async def _start_inside(
         tunnel.transport, tunnel, options.pop("ssl"), **options
     )
     if transport is None or tunnel.is_spoiled:
-        raise HTTPStreamClosedError("Connection closed")
+        raise HTTPStreamClosedError()
     protocol = protocol_factory()
     transport.set_protocol(protocol)
     protocol.connection_made(transport)

@@ -23,6 +23,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
+from typhoon.httpclient.failures import Stage
 from typhoon.ioloop import IOLoop
 from typhoon.ioloop.ending import close_at_end
 from typhoon.simple_httpclient.errors import HTTPStreamClosedError
@@ -114,7 +115,7 @@ class Pool(Generic[_C]):
         self._watched = False
         self._closed = False
 
-    def take(self, route: Route) -> _C | None:
+    def take_idle(self, route: Route) -> _C | None:
         """An idle connection for a request, or None if there is none.
 
         It belongs to the caller, who gives it back with `release`.
@@ -151,7 +152,7 @@ class Pool(Generic[_C]):
             HTTPStreamClosedError: The pool was closed meanwhile.
             Exception: What `connect` raises.
         """
-        if not fresh and (taken := self.take(route)) is not None:
+        if not fresh and (taken := self.take_idle(route)) is not None:
             return taken
         if self._limit is not None:
             given = await self._place(route, progress, fresh, self._limit)
@@ -236,7 +237,7 @@ class Pool(Generic[_C]):
         if self._counts.get(route, 0) < limit:
             self._counts[route] = self._counts.get(route, 0) + 1
             return None
-        progress.stage = f"while waiting for a connection to {route.place}"
+        progress.stage, progress.place = Stage.CONNECTING, route.place
         waiting = self._waiting.setdefault(route, OrderedDict())
         future: asyncio.Future[_C | None] = self._loop.create_future()
         waiting[future] = fresh
