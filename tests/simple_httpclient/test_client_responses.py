@@ -99,8 +99,16 @@ async def test_times(client: SimpleAsyncHTTPClient, server: Server) -> None:
     assert 0 <= response.request_time < 10
     times = response.time_info
     assert times["queue"] >= 0
-    order = ["namelookup", "connect", "starttransfer", "total"]
-    assert sorted(times, key=times.__getitem__)[1:] == order
+    order = ["namelookup", "connect", "pretransfer", "starttransfer", "total"]
+    assert sorted(order, key=times.__getitem__) == order
+    assert times["redirect"] == times["appconnect"] == 0
+    # Nothing is looked up, and no connection is made, where there is one.
+    times = (await client.fetch(request)).time_info
+    order = ["pretransfer", "starttransfer", "total"]
+    assert sorted(order, key=times.__getitem__) == order
+    assert times["namelookup"] == times["connect"] == times["appconnect"] == 0
+    times = (await client.fetch(server.url("/redirect?to=/echo"))).time_info
+    assert 0 < times["redirect"] < 10
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import asyncio
 import math
+import ssl
 import time
 from typing import Any, Final
 
 from typhoon.httpclient.errors import HTTPClientError
 from typhoon.httpclient.queueing import QueueingHTTPClient, ResponseCallback, Ticket
 from typhoon.httpclient.request import HTTPRequest
+from typhoon.log import gen_log
 from typhoon.netutil import OverrideResolver, Resolver
 from typhoon.simple_httpclient.connecting import Connector
 from typhoon.simple_httpclient.connection import MAX_HEADER_SIZE, Connection
@@ -111,7 +113,11 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
 
     async def _connect(self, route: Route, progress: Progress) -> Connection:
         """A new connection, for the pool."""
-        return await self._connector.connect(route, self._new_connection, progress)
+        try:
+            return await self._connector.connect(route, self._new_connection, progress)
+        except ssl.SSLError as error:
+            gen_log.warning("SSL Error on connection to %s: %s", route.place, error)
+            raise
 
     def _new_connection(self) -> Connection:
         return Connection(
