@@ -230,7 +230,7 @@ def test_what_is_no_request_is_not_sent(run, start_line, error):
         (b"HTTP/1.1 200 OK\r\nA: " + b"x" * 1000, "header section too large"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n", "Content-Length too long"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n66\r\n", "chunked body too large"),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 101, "body too large"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 101, "Body too long"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", "terminated"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -12,7 +12,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 _T = TypeVar("_T")
 
@@ -228,6 +228,65 @@ class ServerConnection(asyncio.Protocol):
     def _failed(self, error: BaseException) -> None: ...
     def _detach(self) -> bytes: ...
     def _data_elsewhere(self, length: int) -> bool: ...
+
+class ExchangeError(Exception):
+    """A response did not come, or not whole: its kind, a message, and the network's error.
+
+    The kinds are ``closed``, ``truncated``, ``malformed``, ``header_too_large`` and
+    ``body_too_large``.
+    """
+
+    args: tuple[str, str, BaseException | None]
+
+class Waiter(Protocol):
+    """What a connection tells of the end of an exchange, once: an `asyncio.Future`, for example."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, error: Any, /) -> None: ...
+
+class ClientConnection(asyncio.Protocol):
+    """The asyncio protocol that drives the HTTP/1.1 core for one connection to a server."""
+
+    transport: Any
+    is_reusable: bool
+    """Whether another request may be sent: it is open, its last exchange is complete, neither side
+    has asked to close, and nothing has come that nobody asked for."""
+    exchanges: int
+    """How many responses have come whole."""
+    received: int
+    """How far the last response has come: 0 nothing of it, 1 a part of its head, 2 the head."""
+    keep_alive_timeout: int | None
+    """Seconds for which the server keeps an idle connection, if it has said so."""
+    on_idle_close: Callable[[], object] | None
+    """Called once when the connection is closed, or spoiled, while no exchange runs."""
+    _is_choked: bool
+
+    def __new__(cls, *, max_header_size: int, max_body_size: int) -> Self: ...
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
+    def data_received(self, data: bytes) -> None: ...
+    def eof_received(self) -> bool: ...
+    def connection_lost(self, exc: Exception | None = None) -> None: ...
+    def send_request(
+        self,
+        method: str,
+        target: str,
+        headers: HTTPHeaders,
+        body: bytes | None,
+        waiter: Waiter,
+        delegate: object = None,
+        streams: bool = False,
+        has_more: bool = False,
+    ) -> None: ...
+    def send_data(self, chunk: bytes) -> None: ...
+    def send_end(self) -> None: ...
+    def has_input(self) -> bool:
+        """Whether something has come, or the end, that the event loop has not seen."""
+
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def _set_held(self, held: bool) -> None: ...
+    def _fail(self, error: BaseException) -> None: ...
 
 class HTTP1Head:
     """The head of a message that has come in."""

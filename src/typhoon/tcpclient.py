@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from typhoon.iostream import IOStream, StreamClosedError
 from typhoon.netutil import Resolver, is_valid_ip
+from typhoon.netutil.interfaces import bind_to_interface, check_interface
 
 __all__ = ["TCPClient"]
 
@@ -55,6 +56,8 @@ class TCPClient:
         source_ip: str | None = None,
         source_port: int | None = None,
         timeout: float | datetime.timedelta | None = None,  # noqa: ASYNC109
+        *,
+        interface: str | None = None,
     ) -> IOStream:
         """Connect to a host and return the stream.
 
@@ -74,6 +77,7 @@ class TCPClient:
             source_ip: The IP address to connect from; addresses of the other kind are not tried.
             source_port: The port to connect from.
             timeout: Seconds, or a `datetime.timedelta`, for all of it.
+            interface: The network interface to connect through, such as ``"eth0"``.
 
         Raises:
             socket.gaierror: The name cannot be resolved.
@@ -82,7 +86,8 @@ class TCPClient:
             ssl.SSLError: The TLS handshake failed; `ssl.SSLCertVerificationError` if it is because
                 of the certificate.
             TimeoutError: `timeout` has passed.
-            ValueError: `source_ip` is no IP address, or a port is out of range.
+            ValueError: `source_ip` is no IP address, `interface` no interface, or a port is out
+                of range.
         """
         if isinstance(timeout, datetime.timedelta):
             timeout = timeout.total_seconds()
@@ -90,7 +95,9 @@ class TCPClient:
             raise ValueError(f"source_ip {source_ip!r} is no IP address")
         if source_port is not None and not 0 <= source_port <= 65535:
             raise ValueError(f"source_port {source_port} is not between 0 and 65535")
-        place = _format(host, port)
+        if interface is not None:
+            check_interface(interface)
+        place = _format((host, port))
         doing: Callable[[], str] = lambda: f"while resolving {host}"  # noqa: E731
         deadline = asyncio.timeout(timeout)
         try:
@@ -106,7 +113,7 @@ class TCPClient:
                     raise _failed(place, [OSError(errno.EADDRNOTAVAIL, reason)])
 
                 async def attempt(address: _Address) -> IOStream:
-                    return await _open(address, max_buffer_size, source_ip, source_port)
+                    return await _open(address, max_buffer_size, source_ip, source_port, interface)
 
                 race = _Race(addresses, attempt)
                 doing = lambda: f"while connecting to {', '.join(race.unfinished)}"  # noqa: E731
@@ -190,7 +197,7 @@ class _Race:
     async def _abandon(self) -> None:
         """End the attempts that are left, and close what they have come to."""
         running, self._running = self._running, {}
-        self.unfinished = [_format(*address[:2]) for _, address in running.values()]
+        self.unfinished = [_format(address) for _, address in running.values()]
         for task in running:
             task.cancel()
         if running:
@@ -212,11 +219,14 @@ async def _open(
     max_buffer_size: int | None,
     source_ip: str | None,
     source_port: int | None,
+    interface: str | None,
 ) -> IOStream:
     """A connection to one address; OSError names the address."""
     family, target = address
     sock = socket(family)
     try:
+        if interface is not None:
+            bind_to_interface(sock, interface)
         if source_ip is not None or source_port is not None:
             any_address = "::" if family == AF_INET6 else "0.0.0.0"
             try:
@@ -235,7 +245,7 @@ async def _open(
         real = error.real_error
         if not isinstance(real, OSError):
             real = OSError(errno.ECONNABORTED, str(real or error))
-        raise _named(real, _format(*target[:2])) from None
+        raise _named(real, _format(target)) from None
     except BaseException:
         stream.close()
         raise
@@ -277,5 +287,9 @@ def _named(error: OSError, what: str) -> OSError:
     return OSError(error.errno, f"{what}: {error.strerror or error}")
 
 
-def _format(host: str, port: int) -> str:
+def _format(address: Any) -> str:
+    """An address, or host and port, for messages."""
+    if not isinstance(address, tuple):
+        return str(address)  # the path of a UNIX socket
+    host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

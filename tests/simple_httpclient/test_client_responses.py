@@ -10,6 +10,7 @@ import pytest
 
 from http_servers import answers
 from support import Server
+from typhoon.http1connection.decoding import accept_encoding
 from typhoon.httpclient import HTTPError, HTTPRequest
 from typhoon.ioloop import IOLoop
 from typhoon.simple_httpclient import (
@@ -85,7 +86,7 @@ async def test_a_callback_whose_wait_is_cancelled_fails_the_request(
 async def test_decompression(client: SimpleAsyncHTTPClient, server: Server) -> None:
     response = await client.fetch(server.url("/zipped"))
     assert response.body == b"a" * 100_000
-    assert response.headers["Asked"] == "gzip"
+    assert response.headers["Asked"] == accept_encoding()
     response = await client.fetch(server.url("/zipped"), decompress_response=False)
     assert gzip.decompress(response.body) == b"a" * 100_000
     assert response.headers["Asked"] == "nothing"
@@ -98,8 +99,16 @@ async def test_times(client: SimpleAsyncHTTPClient, server: Server) -> None:
     assert 0 <= response.request_time < 10
     times = response.time_info
     assert times["queue"] >= 0
-    order = ["namelookup", "connect", "starttransfer", "total"]
-    assert sorted(times, key=times.__getitem__)[1:] == order
+    order = ["namelookup", "connect", "pretransfer", "starttransfer", "total"]
+    assert sorted(order, key=times.__getitem__) == order
+    assert times["redirect"] == times["appconnect"] == 0
+    # Nothing is looked up, and no connection is made, where there is one.
+    times = (await client.fetch(request)).time_info
+    order = ["pretransfer", "starttransfer", "total"]
+    assert sorted(order, key=times.__getitem__) == order
+    assert times["namelookup"] == times["connect"] == times["appconnect"] == 0
+    times = (await client.fetch(server.url("/redirect?to=/echo"))).time_info
+    assert 0 < times["redirect"] < 10
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ impl Error {
             Self::HeadTooLarge => "header section too large",
             Self::TargetTooLong => "request target too long",
             Self::TooManyFields => "too many header fields",
-            Self::BodyTooLarge => "body too large",
+            Self::BodyTooLarge => "Body too long",
             Self::LengthTooLarge => "Content-Length too long",
             Self::ChunksTooLarge => "chunked body too large",
             Self::Version => "unsupported HTTP version",

@@ -35,11 +35,13 @@ mod decoder;
 mod encoder;
 mod error;
 pub mod head;
+mod keepalive;
 
 pub use decoder::{Decoder, Event, Limits, Role};
 pub use encoder::{EncodeError, Encoder};
 pub use error::Error;
 pub use head::{BodyLength, Head, StartLine, Target, Version};
+pub use keepalive::idle_seconds;
 
 /// How many fields a head or a trailer section may have: what Apache allows; nginx has no limit.
 pub const MAX_FIELDS: usize = 100;

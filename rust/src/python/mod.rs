@@ -2,6 +2,7 @@
 
 mod awaiting;
 mod buffers;
+mod client;
 mod connection;
 mod coroutine;
 mod digest;
@@ -34,6 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     headers::register(module)?;
     request::register(module)?;
     errors::register(module)?;
+    client::register(module)?;
     connection::register(module)?;
     coroutine::register(module)?;
     http1::register(module)?;

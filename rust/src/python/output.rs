@@ -66,6 +66,13 @@ impl Output {
         self.write.bind(py).call1((data,)).map(drop)
     }
 
+    /// Whether the transport has bytes that have not been sent.
+    pub fn has_unsent(&self, py: Python<'_>) -> PyResult<bool> {
+        let transport = self.transport.bind(py);
+        let size = transport.call_method0(intern!(py, "get_write_buffer_size"))?;
+        Ok(size.extract::<usize>()? > 0)
+    }
+
     /// Whether the transport is closed, or about to be.
     pub fn is_closing(&self, py: Python<'_>) -> PyResult<bool> {
         let transport = self.transport.bind(py);
@@ -83,12 +90,8 @@ impl Output {
         let Some(socket) = self.socket else {
             return Ok(0);
         };
-        let transport = self.transport.bind(py);
-        if self.queued {
-            let size = transport.call_method0(intern!(py, "get_write_buffer_size"))?;
-            if size.extract::<usize>()? > 0 {
-                return Ok(0);
-            }
+        if self.queued && self.has_unsent(py)? {
+            return Ok(0);
         }
         if self.is_closing(py)? {
             return Ok(0);
@@ -116,10 +119,35 @@ fn plain_socket(transport: &Bound<'_, PyAny>) -> PyResult<Option<c_int>> {
     {
         return Ok(None);
     }
-    let socket = transport.call_method1(name, (intern!(py, "socket"),))?;
+    socket_of(transport)
+}
+
+/// The descriptor of a transport's socket; None if it has none.
+pub fn socket_of(transport: &Bound<'_, PyAny>) -> PyResult<Option<c_int>> {
+    let py = transport.py();
+    let arguments = (intern!(py, "socket"),);
+    let socket = transport.call_method1(intern!(py, "get_extra_info"), arguments)?;
     if socket.is_none() {
         return Ok(None);
     }
     let descriptor: c_int = socket.call_method0(intern!(py, "fileno"))?.extract()?;
     Ok((descriptor >= 0).then_some(descriptor))
+}
+
+/// Whether something can be read from the socket of an open transport: bytes, an end, or an error.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub fn has_input(socket: c_int) -> bool {
+    use rustix::net::{RecvFlags, recv};
+
+    // SAFETY: the caller has an open transport, which has not closed its socket.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
+    let mut byte = [0];
+    let found = recv(socket, &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    !matches!(found, Err(rustix::io::Errno::AGAIN))
+}
+
+#[cfg(not(unix))]
+pub fn has_input(_socket: c_int) -> bool {
+    false
 }

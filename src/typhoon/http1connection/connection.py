@@ -15,7 +15,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from typhoon._core import HTTP1Codec, HTTP1End, HTTP1Head
-from typhoon.http1connection.decompression import CompressedBodyError, Decompressor, consume_coding
+from typhoon.http1connection.decoding import (
+    REQUEST_CODINGS,
+    CompressedBodyError,
+    consume_codings,
+)
+from typhoon.http1connection.decompression import Decompressor
 from typhoon.http1connection.message import Message, log_malformed, refusal
 from typhoon.http1connection.parameters import HTTP1ConnectionParameters
 from typhoon.http1connection.writing import MessageWriter, max_body_size
@@ -192,10 +197,12 @@ class HTTP1Connection(MessageWriter):
             if self.no_keep_alive:
                 self._codec.close_after()
         self._codec.set_max_body_size(self.max_body_size)
-        if self.params.decompress and consume_coding(head.headers) and head.has_body:
-            message.delegate = Decompressor(
-                receiver, lambda: self.max_body_size, self.params.chunk_size
-            )
+        if self.params.decompress:
+            codings = consume_codings(head.headers, None if self.is_client else REQUEST_CODINGS)
+            if codings and head.has_body:
+                message.delegate = Decompressor(
+                    receiver, codings, lambda: self.max_body_size, self.params.chunk_size
+                )
         await self._wait_for(receiver.headers_received(start_line, head.headers))
 
     async def _receive_body(self, message: Message, head: HTTP1Head) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from typhoon.httpclient.client import AsyncHTTPClient
 from typhoon.httpclient.errors import HTTPClientError
+from typhoon.httpclient.failures import Stage, located
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 from typhoon.log import app_log, gen_log
@@ -123,7 +124,8 @@ class QueueingHTTPClient(AsyncHTTPClient):
         request, callback, _, enqueued = self.waiting.pop(ticket)
         self.queue.remove((ticket, request, callback))
         queued = time.monotonic() - enqueued
-        self._answer(callback, no_response(request, self._queue_timeout(), queued=queued))
+        error = located(self._queue_timeout(), request.method, request.url, Stage.QUEUE)
+        self._answer(callback, no_response(request, error, queued=queued))
 
     def _answer(self, callback: ResponseCallback, response: HTTPResponse) -> None:
         try:

@@ -79,6 +79,7 @@ class HTTPRequest:
 
     _headers: HTTPHeaders
     _body: bytes | None
+    unix_socket: str | None = None
     _original: "HTTPRequest | None" = None
     """The application's request, of which this is the client's copy."""
 

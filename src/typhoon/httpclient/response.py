@@ -16,7 +16,7 @@ class HTTPResponse:
         code: The status code; 599 if there was no response.
         reason: The reason phrase.
         headers: The `.HTTPHeaders`.
-        buffer: The body as a file, or None.
+        buffer: The body as a file, made when it is first read, or None.
         effective_url: The URL that it comes from, after redirects.
         request_time: Seconds from the start of the request to its end: of the last one, if
             redirects were followed, and without the time in the client's queue.
@@ -30,7 +30,6 @@ class HTTPResponse:
     code: int
     reason: str
     headers: HTTPHeaders
-    buffer: BytesIO | None
     effective_url: str
     request_time: float | None
     start_time: float | None
@@ -55,7 +54,7 @@ class HTTPResponse:
         self.code = code
         self.reason = reason or responses.get(code, "Unknown")
         self.headers = HTTPHeaders() if headers is None else headers
-        self.buffer = buffer
+        self._buffer = buffer
         self.effective_url = request.url if effective_url is None else effective_url
         self.request_time = request_time
         self.start_time = start_time
@@ -66,10 +65,19 @@ class HTTPResponse:
         self._status_error: weakref.ref[HTTPClientError] | None = None
 
     @property
+    def buffer(self) -> BytesIO | None:
+        """The body as a file, or None."""
+        if self._buffer is None and self._body is not None:
+            self._buffer = BytesIO(self._body)
+        return self._buffer
+
+    @property
     def body(self) -> bytes:
         """The body; empty if there is none, or if it went to a ``streaming_callback``."""
         if self._body is None:
-            self._body = b"" if self.buffer is None else self.buffer.getvalue()
+            if self._buffer is None:
+                return b""
+            self._body = self._buffer.getvalue()
         return self._body
 
     @property

@@ -3,7 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from typhoon.http1connection.decompression import CompressedBodyError, Decompressor, consume_coding
+from typhoon.http1connection.decoding import (
+    REQUEST_CODINGS,
+    CompressedBodyError,
+    consume_codings,
+)
+from typhoon.http1connection.decompression import Decompressor
 from typhoon.httpserver.context import RequestContext
 from typhoon.httputil import (
     HTTPHeaders,
@@ -67,10 +72,12 @@ def decompressing(on_request: OnRequest, on_head: OnHead | None, chunk_size: int
     """Puts a decompressor before whatever takes the body of a compressed request."""
 
     def on_head_decompressing(request: HTTPServerRequest) -> HTTPMessageDelegate | None:
-        if not consume_coding(request.headers):
-            return on_head(request) if on_head else None
+        codings = consume_codings(request.headers, REQUEST_CODINGS)
         receiver = on_head(request) if on_head else None
-        return _Decompressor(request, receiver or _Collector(request, on_request), chunk_size)
+        if not codings:
+            return receiver
+        receiver = receiver or _Collector(request, on_request)
+        return _Decompressor(request, receiver, codings, chunk_size)
 
     return on_head_decompressing
 
@@ -137,10 +144,14 @@ class _Decompressor(Decompressor):
     """Decompresses the body of a request that the server's own protocol receives."""
 
     def __init__(
-        self, request: HTTPServerRequest, receiver: HTTPMessageDelegate, chunk_size: int
+        self,
+        request: HTTPServerRequest,
+        receiver: HTTPMessageDelegate,
+        codings: tuple[str, ...],
+        chunk_size: int,
     ) -> None:
         connection = request.connection
-        super().__init__(receiver, lambda: connection.max_body_size, chunk_size)
+        super().__init__(receiver, codings, lambda: connection.max_body_size, chunk_size)
         self.connection = connection
 
     async def _receive(self, chunk: bytes) -> None:

@@ -51,7 +51,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     - `protocol`: what requests give as theirs, "http" or "https", when a proxy ends the TLS.
     - `ssl_options`: an `ssl.SSLContext`, or a dict of `ssl.SSLContext`'s usual settings
       (`certfile`, `keyfile`, `ca_certs`, …), to serve HTTPS.
-    - `decompress_request`: accept bodies with Content-Encoding gzip.
+    - `decompress_request`: accept bodies with Content-Encoding gzip or deflate.
     - `chunk_size`: bytes of body that `data_received` gets at the most.
     - `max_header_size`, `max_body_size`: bytes; larger heads get 431, larger bodies 413.
       `max_buffer_size` is the older name for the limit of bodies held in memory.

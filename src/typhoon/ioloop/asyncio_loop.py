@@ -9,6 +9,7 @@ from concurrent import futures
 from typing import Any, TypeVar
 
 from typhoon.concurrent import AnyFuture, Future, is_future
+from typhoon.ioloop.ending import finish
 from typhoon.ioloop.interface import IOLoop
 from typhoon.ioloop.registry import new_event_loop, register, thread_event_loop, unregister
 from typhoon.ioloop.selector_thread import AddThreadSelectorEventLoop, FileDescriptor
@@ -66,6 +67,7 @@ class BaseAsyncIOLoop(IOLoop):
     def close(self, all_fds: bool = False) -> None:
         if self.asyncio_loop.is_running():
             raise RuntimeError("cannot close an IOLoop that is running: stop it first")
+        finish(self)
         self.closing = True
         for fd, (file, _) in list(self.handlers.items()):
             self.remove_handler(fd)

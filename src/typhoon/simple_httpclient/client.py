@@ -1,38 +1,34 @@
 """`SimpleAsyncHTTPClient`: which requests run, over which connections, and for how long."""
 
 import asyncio
-import functools
-import socket
+import math
+import ssl
 import time
-from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
-from typhoon.http1connection import HTTP1Connection, HTTP1ConnectionParameters
 from typhoon.httpclient.errors import HTTPClientError
-from typhoon.httpclient.queueing import (
-    QueueingHTTPClient,
-    ResponseCallback,
-    Ticket,
-    no_response,
-)
+from typhoon.httpclient.queueing import QueueingHTTPClient, ResponseCallback, Ticket
 from typhoon.httpclient.request import HTTPRequest
-from typhoon.httpclient.response import HTTPResponse
-from typhoon.iostream import IOStream, StreamClosedError
-from typhoon.netutil import OverrideResolver, Resolver, is_valid_ip
-from typhoon.simple_httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
-from typhoon.simple_httpclient.exchange import Exchange
-from typhoon.simple_httpclient.headers import request_headers
-from typhoon.simple_httpclient.progress import NotingResolver, Progress, connecting
-from typhoon.simple_httpclient.redirects import next_request
-from typhoon.simple_httpclient.target import Target, parse_target
-from typhoon.simple_httpclient.tls import context_for
+from typhoon.log import gen_log
+from typhoon.netutil import OverrideResolver, Resolver
+from typhoon.simple_httpclient.connecting import Connector
+from typhoon.simple_httpclient.connection import MAX_HEADER_SIZE, Connection
+from typhoon.simple_httpclient.errors import HTTPTimeoutError
+from typhoon.simple_httpclient.fetching import Fetch
+from typhoon.simple_httpclient.pool import Pool
+from typhoon.simple_httpclient.progress import NotingResolver, Progress
+from typhoon.simple_httpclient.route import Route
 from typhoon.tcpclient import TCPClient
+
+_RESOLUTION: Final = 0.002
+"""Seconds by which a timer may be early: uvloop counts in milliseconds."""
 
 
 class SimpleAsyncHTTPClient(QueueingHTTPClient):
-    """An HTTP/1.1 client on Typhoon's own streams.
+    """An HTTP/1.1 client on Typhoon's own core.
 
-    Each request has a connection of its own.
+    Connections are kept for the next request to the same place (RFC 9112 §9.3), unless the
+    request has a header ``Connection: close``.
 
     Attributes:
         max_buffer_size: Bytes that a connection may hold unread.
@@ -82,7 +78,11 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         if hostname_mapping is not None:
             self.resolver = OverrideResolver(resolver=self.resolver, mapping=hostname_mapping)
         self.tcp_client = TCPClient(resolver=NotingResolver(resolver=self.resolver))
-        self._tasks: set[asyncio.Task[HTTPResponse]] = set()
+        self._fetches: set[Fetch] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_look = math.inf
+        self._connector = Connector(self.tcp_client)
+        self.pool: Pool[Connection] = Pool(self._connect)
 
     def close(self) -> None:
         """Stop what is under way, and free what the client holds."""
@@ -90,8 +90,11 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
             return
         super().close()
         if not self.io_loop.asyncio_loop.is_closed():
-            for task in self._tasks:
-                task.cancel()
+            for fetch in list(self._fetches):
+                fetch.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+        self.pool.close()
         if self.own_resolver:
             self.resolver.close()
         self.tcp_client.close()
@@ -104,131 +107,50 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
     def _begin(
         self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
-        task = self.io_loop.asyncio_loop.create_task(
-            self._follow(request, queued), context=ticket.context
-        )
-        self._tasks.add(task)
-        # Also called for a task that is cancelled before its first step.
-        task.add_done_callback(
-            functools.partial(self._finished, ticket, request, callback, time.time(), queued)
-        )
+        fetch = Fetch(self, ticket, request, callback, queued)
+        self._fetches.add(fetch)
+        fetch.begin()
 
-    def _finished(
-        self,
-        ticket: Ticket,
-        request: HTTPRequest,
-        callback: ResponseCallback,
-        start_time: float,
-        queued: float,
-        task: "asyncio.Task[HTTPResponse]",
-    ) -> None:
-        """Make room for the next request, and answer this one, whatever has come of it."""
-        self._tasks.discard(task)
-        self._end(ticket)
-        error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is None:
-            response = task.result()
-        else:
-            if error.__suppress_context__:
-                error.__context__ = None  # it may refer to the error that was raised in its place
-            request_time = time.time() - start_time
-            response = no_response(request, error, start_time, request_time, queued)
+    async def _connect(self, route: Route, progress: Progress) -> Connection:
+        """A new connection, for the pool."""
         try:
-            self._answer(callback, response)
-        finally:
-            del response, error  # whose traceback may refer to this frame
-
-    # One request
-
-    async def _follow(self, request: HTTPRequest, queued: float) -> HTTPResponse:
-        """The response to a request, or to the last one that it is redirected to."""
-        progress = Progress()
-        limit = asyncio.timeout(request.request_timeout or None)
-        try:
-            async with limit:
-                while True:
-                    exchange = await self._exchange(request, progress)
-                    if not exchange.followed:
-                        break
-                    code, headers = exchange.start_line.code, exchange.headers
-                    request = next_request(request, code, headers)
-                    progress = Progress()
-        except TimeoutError:
-            if limit.expired():
-                raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
+            return await self._connector.connect(route, self._new_connection, progress)
+        except ssl.SSLError as error:
+            gen_log.warning("SSL Error on connection to %s: %s", route.place, error)
             raise
-        finally:
-            del limit  # which refers to the task, and that to its error, whose traceback leads here
-        total = progress.seconds()
-        return HTTPResponse(
-            request,
-            exchange.start_line.code,
-            reason=exchange.start_line.reason,
-            headers=exchange.headers,
-            buffer=BytesIO(b"".join(exchange.chunks)),
-            effective_url=request.url,
-            request_time=total,
-            start_time=progress.start_time,
-            time_info={"queue": queued, **progress.ended, "total": total},
+
+    def _new_connection(self) -> Connection:
+        return Connection(
+            max_header_size=self.max_header_size or MAX_HEADER_SIZE, max_body_size=self.body_limit
         )
 
-    async def _exchange(self, request: HTTPRequest, progress: Progress) -> Exchange:
-        """Send one request and take in the response."""
-        target = parse_target(request.url)
-        headers = request_headers(request, target)
-        stream = await self._connect(request, target, progress)
-        try:
-            parameters = HTTP1ConnectionParameters(
-                no_keep_alive=True,
-                max_header_size=self.max_header_size,
-                max_body_size=self.max_body_size,
-                decompress=bool(request.decompress_response),
-            )
-            connection = HTTP1Connection(stream, True, parameters)
-            exchange = Exchange(request, stream, connection, progress)
-            await exchange.run(target.path, headers)
-        finally:
-            stream.close()
-            stream.error = None  # whose traceback leads to this frame
-        return exchange
+    @property
+    def body_limit(self) -> int:
+        """Bytes that the body of a response may have."""
+        return self.max_buffer_size if self.max_body_size is None else self.max_body_size
 
-    async def _connect(self, request: HTTPRequest, target: Target, progress: Progress) -> IOStream:
-        """A connection to where the request goes, with TLS if its URL says so."""
-        if request.proxy_host or request.proxy_port:
-            raise NotImplementedError(
-                "the simple client does not use proxies: leave out proxy_host and proxy_port, or "
-                "configure typhoon.curl_httpclient.CurlAsyncHTTPClient"
-            )
-        source_ip = request.network_interface
-        if source_ip is not None and not is_valid_ip(source_ip):
-            raise ValueError(f"network_interface: {source_ip!r} is no IP address")
-        context = context_for(request) if target.scheme == "https" else None
-        family = socket.AF_INET if request.allow_ipv6 is False else socket.AF_UNSPEC
-        place = f"{target.host}:{target.port}"
-        progress.stage = f"while resolving {target.host}"
-        connecting.set((progress, f"while connecting to {place}"))
-        limit = asyncio.timeout(request.connect_timeout or None)
-        try:
-            async with limit:
-                stream = await self.tcp_client.connect(
-                    target.host,
-                    target.port,
-                    af=family,
-                    max_buffer_size=self.max_buffer_size,
-                    source_ip=source_ip,
-                )
-                if context is not None:
-                    progress.enter(f"during TLS handshake with {place}", after="connect")
-                    stream = await stream.start_tls(False, context, server_hostname=target.host)
-        except TimeoutError:
-            if limit.expired():
-                raise HTTPTimeoutError(f"Timeout {progress.stage}") from None
-            raise
-        except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError("Connection closed") from None
-        finally:
-            del limit  # see above
-        after = "connect" if context is None else "appconnect"
-        progress.enter(f"while waiting for the response from {place}", after)
-        stream.set_nodelay(True)
-        return stream
+    # Deadlines of requests without a task: one timer for all, set to the first of them. A request
+    # that ends in time costs nothing here.
+
+    def _watch(self, fetch: Fetch) -> None:
+        """See to it that the fetch ends at its deadline."""
+        if fetch.deadline < self._next_look:
+            self._look_at(fetch.deadline)
+
+    def _look_at(self, moment: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_look = moment
+        seconds = max(0.0, moment - time.monotonic())
+        self._timer = self.io_loop.asyncio_loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """End the fetches whose deadline has passed."""
+        self._timer, self._next_look = None, math.inf
+        now = time.monotonic() + _RESOLUTION
+        for fetch in [fetch for fetch in self._fetches if fetch.deadline <= now]:
+            fetch.expire()
+        waiting = [fetch.deadline for fetch in self._fetches if not fetch.done()]
+        first = min(waiting, default=math.inf)
+        if first < self._next_look:
+            self._look_at(first)

@@ -3,19 +3,28 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable
-from typing import Final
+from typing import Any, Final
 
-from typhoon.http1connection import HTTP1Connection
-from typhoon.httpclient.request import HTTPRequest
-from typhoon.httputil import (
-    HTTPHeaders,
-    HTTPMessageDelegate,
-    RequestStartLine,
-    ResponseStartLine,
+from typhoon._core import ExchangeError
+from typhoon.http1connection.decoding import (
+    PIECE,
+    BodyDecoder,
+    CompressedBodyError,
+    consume_codings,
 )
-from typhoon.iostream import IOStream, StreamClosedError
+from typhoon.http1connection.message import log_malformed
+from typhoon.httpclient.failures import Stage
+from typhoon.httpclient.request import HTTPRequest
+from typhoon.httputil import HTTPHeaders
 from typhoon.log import app_log
-from typhoon.simple_httpclient.errors import HTTPStreamClosedError
+from typhoon.simple_httpclient.connection import Connection, Reply
+from typhoon.simple_httpclient.errors import (
+    HTTPBodyTooLargeError,
+    HTTPContentCodingError,
+    HTTPIncompleteResponseError,
+    HTTPStreamClosedError,
+    refused,
+)
 from typhoon.simple_httpclient.progress import Progress
 from typhoon.simple_httpclient.redirects import is_followed
 
@@ -23,135 +32,208 @@ _CONTINUE_TIMEOUT: Final = 1.0
 """Seconds to wait for 100 (Continue), after which the body is sent all the same; as curl does.
 A server from before HTTP/1.1 never sends it (RFC 9110 §10.1.1)."""
 
+_STATUS: Final = {"header_too_large": 431, "body_too_large": 413}
 
-class Exchange(HTTPMessageDelegate):
-    """Sends a request and takes in the response.
+_STAGES: Final = (Stage.WAITING, Stage.HEAD, Stage.BODY)
 
-    Attributes:
-        start_line: The response's first line.
-        headers: The response's headers.
-        chunks: The response's body, unless it went to a callback.
-        followed: Whether the response is a redirect that the client will follow.
+
+def is_plain(request: HTTPRequest) -> bool:
+    """Whether nothing is to be done between the request and the end of its response."""
+    return (
+        request.streaming_callback is None
+        and request.header_callback is None
+        and request.body_producer is None
+        and not request.expect_100_continue
+    )
+
+
+def stage_of(connection: Connection) -> Stage:
+    """What the client waits for on a connection."""
+    return _STAGES[connection.received]
+
+
+def failure(error: ExchangeError) -> BaseException:
+    """What the client raises for a response that did not come, or not whole."""
+    kind, message, cause = error.args
+    match kind:
+        case "closed":
+            return cause or HTTPStreamClosedError()
+        case "truncated":
+            return cause or HTTPIncompleteResponseError()
+        case _:
+            status = _STATUS.get(kind, 400)
+            log_malformed(None, status, message)
+            return refused(status, message)
+
+
+def undecodable(error: CompressedBodyError) -> HTTPStreamClosedError:
+    """What the client raises for a body that cannot be decompressed, or not any further."""
+    log_malformed(None, error.status, str(error))
+    if error.status == 413:
+        return HTTPBodyTooLargeError(str(error))
+    return HTTPContentCodingError(str(error))
+
+
+class Exchange:
+    """Sends a request that is not plain, and takes in the response: a delegate of the connection.
+
+    Args:
+        request: The request.
+        connection: Takes it now.
+        progress: Is told of the stages.
+        max_body_size: Bytes that the body of the response may have, decompressed.
     """
-
-    start_line: ResponseStartLine
-    headers: HTTPHeaders
 
     def __init__(
         self,
         request: HTTPRequest,
-        stream: IOStream,
-        connection: HTTP1Connection,
+        connection: Connection,
         progress: Progress,
+        max_body_size: int,
     ) -> None:
         self._request = request
-        self._stream = stream
         self._connection = connection
         self._progress = progress
-        self._wants_body = asyncio.Event()
-        self._complete = False
-        self.chunks: list[bytes] = []
-        self.followed = False
+        self._max_body_size = max_body_size
+        self._head_came = asyncio.Event()
+        self._refused = False
+        self._followed = False
+        self._decoder: BodyDecoder | None = None
 
-    async def run(self, path: str, headers: HTTPHeaders) -> None:
+    async def run(self, target: str, headers: HTTPHeaders) -> Reply:
         """Do it.
 
         Args:
-            path: The request target.
+            target: The request target.
             headers: All headers of the request.
 
         Raises:
-            HTTPStreamClosedError: The connection was closed too early, or the response is wrong.
-            OSError: The network failed.
+            ExchangeError: The response did not come.
+            HTTPStreamClosedError: A callback has failed.
         """
         request, connection = self._request, self._connection
-        line = RequestStartLine(request.method, path, "HTTP/1.1")
+        waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         waits = request.expect_100_continue and "Expect" in headers
-        try:
-            connection.write_headers(line, headers, None if waits else request.body)
-            if waits or request.body_producer is not None:
-                await self._send_while_reading(waits)
-            else:
-                connection.finish()
-                await connection.read_response(self)
-        except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError("Stream closed") from None
-        except asyncio.CancelledError as error:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise
-            # Not this request was cancelled, but what a callback waited for.
-            app_log.error("Uncaught exception", exc_info=error)
-        if not self._complete:
-            # The parser or a callback had a reason, which it has logged, or else the network.
-            raise self._stream.error or HTTPStreamClosedError("Connection closed")
+        has_more = waits or request.body_producer is not None
+        connection.send_request(
+            request.method,
+            target,
+            headers,
+            None if has_more else request.body,
+            waiter,
+            self,
+            request.streaming_callback is not None,
+            has_more,
+        )
+        if has_more:
+            await self._send_body_until(waiter, waits)
+        self._progress.stage = Stage.WAITING
+        reply = await waiter
+        if self._decoder is not None:
+            try:
+                self._decoder.finish()
+            except CompressedBodyError as error:
+                raise undecodable(error) from None
+        return reply
 
-    async def _send_while_reading(self, waits: bool) -> None:
+    async def _send_body_until(self, waiter: "asyncio.Future[Reply]", waits: bool) -> None:
         """Send the body; a response that comes meanwhile ends that."""
-        reading = asyncio.ensure_future(self._connection.read_response(self))
+        self._progress.stage = Stage.SENDING
         sending = asyncio.ensure_future(self._send_body(waits))
         try:
-            await asyncio.wait((reading, sending), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done() and not reading.done():
+            await asyncio.wait((waiter, sending), return_when=asyncio.FIRST_COMPLETED)
+            if not waiter.done():
                 sending.result()
-            await reading
         finally:
-            for task in (reading, sending):
-                if not task.done():
-                    task.cancel()
-                elif not task.cancelled():
-                    task.exception()  # the response, or the first error, tells more
-            await asyncio.wait((reading, sending))
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait((sending,))
+            if not sending.cancelled():
+                sending.exception()  # the response, or the first error, tells more
+            del sending
 
     async def _send_body(self, waits: bool) -> None:
+        request, connection = self._request, self._connection
         if waits:
             try:
-                await asyncio.wait_for(self._wants_body.wait(), _CONTINUE_TIMEOUT)
+                await asyncio.wait_for(self._head_came.wait(), _CONTINUE_TIMEOUT)
             except TimeoutError:
                 pass
-        if self._request.body_producer is not None:
-            result = self._request.body_producer(self._connection.write)
+            if self._refused:
+                # RFC 9110 §10.1.1: the server has answered without the body.
+                return
+        if request.body_producer is not None:
+            result = request.body_producer(connection.write)
             if result is not None:
                 await result
-        elif self._request.body is not None:
-            await self._connection.write(self._request.body)
-        self._connection.finish()
+        elif request.body is not None:
+            await connection.write(request.body)
+        connection.send_end()
 
     # What the connection tells
 
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> None:
-        """The head has come."""
-        if not isinstance(start_line, ResponseStartLine):
-            raise TypeError(f"{start_line!r} does not begin a response")
-        if start_line.code < 200:
-            self._wants_body.set()
+    def headers_received(self, line: tuple[str, int, str], headers: HTTPHeaders) -> None:
+        """The head of a response has come, or of a 1xx response before it."""
+        version, code, reason = line
+        self._head_came.set()
+        if code < 200 and code != 101:
             return
-        self._progress.enter("while receiving the response", after="starttransfer")
-        self.start_line = start_line
-        self.headers = headers
-        self.followed = is_followed(self._request, start_line.code, headers)
-        header_callback = self._request.header_callback
-        if header_callback is not None and not self.followed:
-            header_callback(f"{start_line.version} {start_line.code} {start_line.reason}\r\n")
-            for name, value in headers.get_all():
-                header_callback(f"{name}: {value}\r\n")
-            header_callback("\r\n")
+        request = self._request
+        self._refused = True
+        self._followed = is_followed(request, code, headers)
+        callback = request.header_callback
+        if callback is not None and not self._followed:
+            try:
+                callback(f"{version} {code} {reason}\r\n")
+                for name, value in headers.get_all():
+                    callback(f"{name}: {value}\r\n")
+                callback("\r\n")
+            except Exception as error:
+                raise _callback_failed(error) from None
+        if request.streaming_callback is not None and request.decompress_response:
+            codings = consume_codings(headers)
+            if codings:
+                self._decoder = BodyDecoder(codings, lambda: self._max_body_size)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """A piece of the body has come."""
-        if self.followed:
+        """A piece of the body has come, for the callback."""
+        if self._followed:
             return None
-        streaming_callback = self._request.streaming_callback
-        if streaming_callback is None:
-            self.chunks.append(chunk)
-            return None
-        result = streaming_callback(chunk)
-        return result if inspect.isawaitable(result) else None
+        if self._decoder is not None:
+            return self._decode(chunk, self._decoder)
+        result = self._call(chunk)
+        return self._wait_for(result) if inspect.isawaitable(result) else None
 
-    def finish(self) -> None:
-        """All of it has come."""
-        self._complete = True
+    async def _decode(self, chunk: bytes, decoder: BodyDecoder) -> None:
+        try:
+            for piece in decoder.pieces(chunk, PIECE):
+                result = self._call(piece)
+                if inspect.isawaitable(result):
+                    await self._wait_for(result)
+        except CompressedBodyError as error:
+            raise undecodable(error) from None
 
-    def on_connection_close(self) -> None:
-        """The connection is gone; `run` sees that it was too early."""
+    def _call(self, chunk: bytes) -> Any:
+        callback = self._request.streaming_callback
+        try:
+            return callback(chunk) if callback is not None else None
+        except Exception as error:
+            raise _callback_failed(error) from None
+
+    async def _wait_for(self, awaitable: Awaitable[Any]) -> None:
+        try:
+            await awaitable
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not this request was cancelled, but what the callback waited for.
+            raise _callback_failed(error) from None
+        except Exception as error:
+            raise _callback_failed(error) from None
+
+
+def _callback_failed(error: BaseException) -> HTTPStreamClosedError:
+    """What ends the request when a callback of the application has failed, which is logged."""
+    app_log.error("Uncaught exception", exc_info=error)
+    return HTTPStreamClosedError()

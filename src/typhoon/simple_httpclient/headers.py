@@ -3,6 +3,7 @@
 import base64
 
 import typhoon
+from typhoon.http1connection.decoding import accept_encoding
 from typhoon.httpclient.methods import METHODS_WITH_BODY, check_method
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httputil import HTTPHeaders, encode_username_password
@@ -18,7 +19,6 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     """
     check_method(request)
     headers = request.headers.copy()
-    headers.setdefault("Connection", "close")
     headers.setdefault("Host", target.authority)
     if (credentials := _credentials(request, target)) is not None:
         headers["Authorization"] = credentials
@@ -35,7 +35,7 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     if request.method == "POST" and has_body and "Content-Type" not in headers:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     if request.decompress_response:
-        headers["Accept-Encoding"] = "gzip"
+        headers["Accept-Encoding"] = accept_encoding()
     if request.expect_100_continue and has_body:
         headers["Expect"] = "100-continue"
     return headers

@@ -5,6 +5,7 @@ from urllib.parse import urljoin
 
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httputil import HTTPHeaders
+from typhoon.simple_httpclient.errors import HTTPRedirectError
 from typhoon.simple_httpclient.target import parse_target
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -31,12 +32,15 @@ def next_request(request: HTTPRequest, code: int, headers: HTTPHeaders) -> HTTPR
     is goes to no other origin.
 
     Raises:
-        ValueError: The client cannot go there.
+        HTTPRedirectError: The client cannot go there.
     """
     old = parse_target(request.url)
     following = copy.copy(request)
-    following.url = urljoin(request.url, headers["Location"])
-    new = parse_target(following.url)
+    try:
+        following.url = urljoin(request.url, headers["Location"])
+        new = parse_target(following.url)
+    except ValueError as error:
+        raise HTTPRedirectError(f"Redirect to where the client cannot go: {error}") from None
     following.max_redirects = (request.max_redirects or 0) - 1
     following.headers = request.headers.copy()
     _drop(following.headers, ("Host",))

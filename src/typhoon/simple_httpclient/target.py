@@ -3,6 +3,8 @@
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from typhoon.httpclient.failures import mask_url
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _TARGET_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
@@ -14,6 +16,7 @@ class Target(NamedTuple):
 
     scheme: str
     host: str
+    """A name or an address; that of an IPv6 address may end in a zone, as in ``fe80::1%eth0``."""
     port: int
     authority: str
     """The host, and the port if it is in the URL, as the Host header has them."""
@@ -36,15 +39,23 @@ def parse_target(url: str) -> Target:
     """
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ValueError(f"Unsupported url scheme: {url!r} does not start with http:// or https://")
+        raise ValueError(
+            f"Unsupported url scheme: {mask_url(url)!r} does not start with http:// or https://"
+        )
     try:
         port = parts.port
     except ValueError:
-        raise ValueError(f"the port in {url!r} is no number from 0 to 65535") from None
+        raise ValueError(f"the port in {mask_url(url)!r} is no number from 0 to 65535") from None
     if not parts.hostname:
-        raise ValueError(f"there is no host in {url!r}")
+        raise ValueError(f"there is no host in {mask_url(url)!r}")
     host = parts.hostname if parts.hostname.isascii() else _to_ascii(parts.hostname, url)
-    authority = f"[{host}]" if ":" in host else host
+    authority = host
+    if ":" in host:
+        # The zone, behind %25 or as many write it %, means something here alone (RFC 6874 §2, §4).
+        address, _, zone = host.partition("%")
+        authority = f"[{address}]"
+        if zone:
+            host = f"{address}%{zone.removeprefix('25') or zone}"
     if port is not None:
         authority += f":{port}"
     path = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
@@ -57,8 +68,13 @@ def parse_target(url: str) -> Target:
     return Target(parts.scheme, host, port, authority, path, credentials)
 
 
+def authority_of(host: str, port: int) -> str:
+    """Host and port, as the target of CONNECT and messages have them (RFC 9110 §9.3.6)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _to_ascii(host: str, url: str) -> str:
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise ValueError(f"the host in {url!r} is no host name: {error}") from None
+        raise ValueError(f"the host in {mask_url(url)!r} is no host name: {error}") from None

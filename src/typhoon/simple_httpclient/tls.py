@@ -2,25 +2,54 @@
 
 import functools
 import ssl
+from typing import Any, NamedTuple
 
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.netutil import ssl_options_to_context
 
 
-def context_for(request: HTTPRequest) -> ssl.SSLContext:
-    """The context that the request's settings describe.
+class TLSSettings(NamedTuple):
+    """What is asked of TLS. Connections with equal settings are as good as each other."""
 
-    Raises:
-        OSError: A file cannot be used.
-        ValueError: The settings are not complete.
-    """
-    if request.ssl_options is not None:
-        return ssl_options_to_context(request.ssl_options, server_side=False)
-    if request.ca_certs is None and request.client_cert is None and request.client_key is None:
-        return _plain_context(bool(request.validate_cert))
-    return _make_context(
+    validate_cert: bool = True
+    ca_certs: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    ssl_options: ssl.SSLContext | tuple[tuple[str, Any], ...] | None = None
+    """In place of the others: a context, or the entries of a dictionary."""
+
+    def context(self) -> ssl.SSLContext:
+        """The context that the settings describe.
+
+        Raises:
+            OSError: A file cannot be used.
+            ValueError: The settings are not complete.
+        """
+        if self.ssl_options is not None:
+            options = self.ssl_options
+            return ssl_options_to_context(
+                dict(options) if isinstance(options, tuple) else options, server_side=False
+            )
+        if self.ca_certs is None and self.client_cert is None and self.client_key is None:
+            return _plain_context(self.validate_cert)
+        return _make_context(self.validate_cert, self.ca_certs, self.client_cert, self.client_key)
+
+
+def settings_of(request: HTTPRequest) -> TLSSettings:
+    """The settings of a request."""
+    options = request.ssl_options
+    if options is not None:
+        if isinstance(options, ssl.SSLContext):
+            return TLSSettings(ssl_options=options)
+        return TLSSettings(ssl_options=tuple(sorted(options.items())))
+    return TLSSettings(
         bool(request.validate_cert), request.ca_certs, request.client_cert, request.client_key
     )
+
+
+def context_for(request: HTTPRequest) -> ssl.SSLContext:
+    """The context that the request's settings describe; see `TLSSettings.context`."""
+    return settings_of(request).context()
 
 
 def _make_context(
@@ -48,5 +77,5 @@ def _make_context(
 
 
 # Reading the system's authorities takes long. Contexts with files of one's own are made for each
-# request, since the files may change.
+# connection, since the files may change.
 _plain_context = functools.lru_cache(_make_context)

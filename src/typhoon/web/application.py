@@ -157,7 +157,9 @@ class Application(ReversibleRouter):
         self.default_host = default_host
         self.settings = settings
         complete_settings(settings)
-        compress = settings.get("compress_response") or bool(settings.get("gzip"))
+        compress = settings.get("compress_response")
+        if not compress and settings.get("gzip"):
+            compress = {"encodings": ("gzip",)}  # an older setting, which says what it does
         if compress:
             from typhoon.web.compression import compression
 

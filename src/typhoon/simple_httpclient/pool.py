@@ -1,0 +1,314 @@
+"""Connections that are kept for the next request.
+
+| a connection | is in | until |
+| --- | --- | --- |
+| is being made | its request's task | it is there, and busy |
+| is busy: a request has it | `_busy` | `release` |
+| is idle: the next request may have it | `_idle`, `_oldest` | it is taken, or dropped |
+
+Of idle connections the one that was used last is taken first: so the others grow old, and a pool
+shrinks with what it is used for. One is dropped, which closes it, when it is over its time, when
+its server has closed it, when there are more than the limit (the one unused for longest), and when
+the pool, or its loop, ends.
+
+With a limit for each origin, a request waits while so many connections with its route are being
+made, busy or idle (where they cannot be taken). Those that wait are served in order.
+
+Complexity: taking and giving back are O(1); a sweep, of which there is one for an expiry and one
+for each connection that is closed by its server, is O(idle connections).
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from typhoon.httpclient.failures import Stage
+from typhoon.ioloop import IOLoop
+from typhoon.ioloop.ending import close_at_end
+from typhoon.simple_httpclient.errors import HTTPStreamClosedError
+from typhoon.simple_httpclient.progress import Progress
+from typhoon.simple_httpclient.route import Route
+
+MAX_IDLE_CONNECTIONS: Final = 100
+"""As Go's http.Transport, and httpx's total, have it."""
+
+IDLE_TIMEOUT: Final = 15.0
+"""Seconds, as aiohttp's; servers commonly keep idle connections for 5 (Apache, Node) to 75 (nginx)
+seconds, and tell in Keep-Alive if it is less."""
+
+_MARGIN: Final = 1.0
+"""Seconds by which a connection is given up before its server does it."""
+
+_SWEEP_INTERVAL: Final = 1.0
+"""Seconds between two sweeps: an idle connection may stay for so much longer, unused."""
+
+
+class Connection(Protocol):
+    """What the pool has to know of a connection; `typhoon._core.ClientConnection` is one."""
+
+    on_idle_close: Callable[[], object] | None
+    """Called when the server closes the connection while it is idle."""
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request can be sent."""
+
+    @property
+    def keep_alive_timeout(self) -> float | None:
+        """Seconds for which the server says that it keeps the connection, if it says so."""
+
+    def close(self) -> None:
+        """Close it, with a word to the server where TLS has one."""
+
+    def abort(self) -> None:
+        """Close it at once. Nothing if it is closed."""
+
+
+_C = TypeVar("_C", bound=Connection)
+
+
+class Pool(Generic[_C]):
+    """Hands out connections, new ones and those that others have done with.
+
+    Made, as a client is, where its loop runs or is current; used where it runs.
+
+    Args:
+        connect: Makes a connection along a route.
+        max_connections_per_origin: How many connections with equal routes there may be; None for
+            no limit.
+        max_idle_connections: How many connections may be idle, all routes together.
+        idle_timeout: Seconds that a connection may be idle. Less where its server says so.
+
+    Raises:
+        ValueError: A limit lets nothing through.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[Route, Progress], Awaitable[_C]],
+        max_connections_per_origin: int | None = None,
+        max_idle_connections: int = MAX_IDLE_CONNECTIONS,
+        idle_timeout: float = IDLE_TIMEOUT,
+    ) -> None:
+        if max_connections_per_origin is not None and max_connections_per_origin < 1:
+            raise ValueError(
+                f"max_connections_per_origin={max_connections_per_origin!r} lets no request run: "
+                "write 1 or more, or None for no limit"
+            )
+        self._connect = connect
+        self._limit = max_connections_per_origin
+        self._max_idle = max_idle_connections
+        self._idle_timeout = idle_timeout
+        self._io_loop = IOLoop.current()
+        self._loop = self._io_loop.asyncio_loop
+        self._busy: set[_C] = set()
+        self._idle: dict[Route, dict[_C, float]] = {}
+        """The idle connections, with the time until which each may be used; the latest last."""
+        self._oldest: OrderedDict[_C, Route] = OrderedDict()
+        """The same, those of all routes, in the order in which they became idle."""
+        self._counts: dict[Route, int] = {}
+        """How many connections there are, where there is a limit; those being made included."""
+        self._waiting: dict[Route, OrderedDict[asyncio.Future[_C | None], bool]] = {}
+        """Who waits for one of them, or for a place (None); and whether it wants a fresh one."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._watched = False
+        self._closed = False
+
+    def take_idle(self, route: Route) -> _C | None:
+        """An idle connection for a request, or None if there is none.
+
+        It belongs to the caller, who gives it back with `release`.
+        """
+        idle = self._idle.get(route)
+        if idle is None:
+            return None
+        now = self._loop.time()
+        taken = None
+        while idle and taken is None:
+            connection, until = idle.popitem()
+            del self._oldest[connection]
+            if now < until and connection.is_reusable:
+                self._busy.add(connection)
+                taken = connection
+            else:
+                self._end(route, connection)
+        if not idle:
+            del self._idle[route]
+        return taken
+
+    async def acquire(self, route: Route, progress: Progress, fresh: bool = False) -> _C:
+        """A connection for a request: an idle one, else a new one.
+
+        It belongs to the caller, who gives it back with `release`. Where the limit is reached,
+        this waits; it may be cancelled at any time.
+
+        Args:
+            route: Where it is to lead.
+            progress: Is told of the stages that making one has.
+            fresh: Whether it has to be a new one.
+
+        Raises:
+            HTTPStreamClosedError: The pool was closed meanwhile.
+            Exception: What `connect` raises.
+        """
+        if not fresh and (taken := self.take_idle(route)) is not None:
+            return taken
+        if self._limit is not None:
+            given = await self._place(route, progress, fresh, self._limit)
+            if given is not None:
+                return given
+        try:
+            connection = await self._connect(route, progress)
+        except BaseException:
+            self._vacate(route)
+            raise
+        connection.on_idle_close = self._drop_useless
+        self._busy.add(connection)
+        if not self._watched:
+            self._watched = True
+            close_at_end(self._io_loop, self)
+        return connection
+
+    def release(self, route: Route, connection: _C) -> None:
+        """Take back a connection: for other requests if it can be used, else it is closed.
+
+        Args:
+            route: What it was acquired for.
+            connection: The connection, which the caller must not touch any more.
+        """
+        if connection not in self._busy:
+            return  # the pool was closed
+        if self._closed or not connection.is_reusable:
+            self._busy.remove(connection)
+            connection.abort()
+            self._end(route, connection)
+            return
+        waiting = self._waiting.get(route)
+        if waiting:
+            future, fresh = waiting.popitem(last=False)
+            if not fresh:
+                future.set_result(connection)
+                return
+            waiting[future] = True
+            waiting.move_to_end(future, last=False)  # and the place of this one is free
+            self._busy.remove(connection)
+            self._end(route, connection)
+            return
+        self._busy.remove(connection)
+        until = self._loop.time() + self._usable_for(connection)
+        self._idle.setdefault(route, {})[connection] = until
+        self._oldest[connection] = route
+        if len(self._oldest) > self._max_idle:
+            self._drop(next(iter(self._oldest)))
+        if self._timer is None or until < self._timer.when():
+            self._arm(until)
+
+    def close(self) -> None:
+        """Close all connections, those too that are busy. None is kept from now on.
+
+        Descriptors are closed in the next turns of the loop.
+        """
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        connections = [*self._oldest, *self._busy]
+        for table in (self._oldest, self._busy, self._idle, self._counts):
+            table.clear()
+        waiting = [future for futures in self._waiting.values() for future in futures]
+        self._waiting.clear()
+        if self._loop.is_closed():
+            return
+        for connection in connections:
+            connection.on_idle_close = None
+            connection.close()  # which may say goodbye
+            connection.abort()  # but waits for no answer
+        for future in waiting:
+            if not future.done():
+                future.set_exception(HTTPStreamClosedError("The client was closed"))
+
+    # The limit for each origin
+
+    async def _place(self, route: Route, progress: Progress, fresh: bool, limit: int) -> _C | None:
+        """Wait until there may be another connection: None; or until there is one to be used."""
+        if fresh and self._counts.get(route, 0) >= limit and (idle := self._idle.get(route)):
+            self._drop(next(iter(idle)))
+        if self._counts.get(route, 0) < limit:
+            self._counts[route] = self._counts.get(route, 0) + 1
+            return None
+        progress.stage, progress.place = Stage.CONNECTING, route.place
+        waiting = self._waiting.setdefault(route, OrderedDict())
+        future: asyncio.Future[_C | None] = self._loop.create_future()
+        waiting[future] = fresh
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                # Both came in the same turn.
+                if (given := future.result()) is not None:
+                    self.release(route, given)
+                else:
+                    self._vacate(route)
+            raise
+        finally:
+            waiting.pop(future, None)
+            if not waiting and self._waiting.get(route) is waiting:
+                del self._waiting[route]
+
+    def _vacate(self, route: Route) -> None:
+        """There is one connection less: its place is for who waits for longest."""
+        if self._limit is None or route not in self._counts:
+            return
+        waiting = self._waiting.get(route)
+        if waiting:
+            future, _ = waiting.popitem(last=False)
+            future.set_result(None)
+            return
+        self._counts[route] -= 1
+        if not self._counts[route]:
+            del self._counts[route]
+
+    # The end of idle connections
+
+    def _usable_for(self, connection: _C) -> float:
+        """Seconds for which a connection may be idle."""
+        said = connection.keep_alive_timeout
+        if said is None:
+            return self._idle_timeout
+        # The server counts from before its response came here, and the next request takes time.
+        return min(self._idle_timeout, max(said - _MARGIN, said / 2))
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._drop_useless()
+        if self._oldest:
+            next_end = min(self._idle[route][one] for one, route in self._oldest.items())
+            self._arm(max(next_end, self._loop.time() + _SWEEP_INTERVAL))
+
+    def _drop_useless(self) -> None:
+        """Drop the idle connections that are over their time, or are closed."""
+        now = self._loop.time()
+        for connection, route in list(self._oldest.items()):
+            if self._idle[route][connection] <= now or not connection.is_reusable:
+                self._drop(connection)
+
+    def _drop(self, connection: _C) -> None:
+        """End an idle connection."""
+        route = self._oldest.pop(connection)
+        idle = self._idle[route]
+        del idle[connection]
+        if not idle:
+            del self._idle[route]
+        self._end(route, connection)
+
+    def _end(self, route: Route, connection: _C) -> None:
+        """Close a connection that is in no table any more."""
+        connection.on_idle_close = None
+        connection.close()
+        self._vacate(route)
