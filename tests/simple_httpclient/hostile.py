@@ -1,11 +1,18 @@
-"""A server that does to its clients what it is told to, byte by byte."""
+"""A server that does to its clients what it is told to, byte by byte; and what has to hold then."""
 
 import asyncio
 import contextlib
+import os
+import pickle
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
+import pytest
+
+from typhoon.httpclient import Stage
+from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.testing import bind_unused_port
 
 HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhealthy"
@@ -28,18 +35,23 @@ class Peer:
         """The head of the next request; `EOFError` if none comes."""
         return await self._until(b"\r\n\r\n")
 
-    async def request(self) -> tuple[str, bytes]:
-        """Path and body of the next request."""
+    async def message(self) -> tuple[str, str, bytes]:
+        """Method, path and body of the next request; `EOFError` if none comes."""
         head = await self.head()
-        path = head.split(b" ", 2)[1].decode()
+        method, path, _ = head.decode("latin-1").split(" ", 2)
         fields = dict(line.lower().split(b": ", 1) for line in head.splitlines()[1:-1])
         if fields.get(b"transfer-encoding") == b"chunked":
             body = b""
             while size := int(await self._until(b"\r\n"), 16):
                 body += (await self._exactly(size + 2))[:-2]
             await self._until(b"\r\n")
-            return path, body
-        return path, await self._exactly(int(fields.get(b"content-length", 0)))
+            return method, path, body
+        return method, path, await self._exactly(int(fields.get(b"content-length", 0)))
+
+    async def request(self) -> str:
+        """The path of the next request, which has come whole."""
+        _, path, _ = await self.message()
+        return path
 
     async def send(self, data: bytes) -> None:
         await self._loop.sock_sendall(self.socket, data)
@@ -189,3 +201,45 @@ class HostileServer:
 
 def hostile(*scripts: Script) -> HostileServer:
     return HostileServer(scripts)
+
+
+# What has to hold
+
+
+def check(error: BaseException, url: str, stage: Stage | set[Stage], method: str = "GET") -> None:
+    """The error says what it is about."""
+    assert (error.method, error.url) == (method, url)
+    assert error.stage in (stage if isinstance(stage, set) else {stage})
+    assert f"{method} {url}" in str(error) + "".join(getattr(error, "__notes__", []))
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+async def fails(
+    client: SimpleAsyncHTTPClient,
+    server: HostileServer,
+    expected: Any,
+    stage: Stage | set[Stage],
+    **options: Any,
+) -> Exception:
+    """A fetch fails so; its connection is not used again, and the next fetch is answered."""
+    url = server.url("/bad")
+    with pytest.raises(expected) as caught:
+        await client.fetch(url, **options)
+    check(caught.value, url, stage, options.get("method", "GET"))
+    await still_works(client, server)
+    return caught.value
+
+
+async def still_works(client: SimpleAsyncHTTPClient, server: HostileServer) -> None:
+    """What the server did to the client's connections so far does not matter any more."""
+    before = len(server.peers)
+    for _ in range(2):
+        response = await client.fetch(server.url("/good"), request_timeout=5)
+        assert (response.code, response.body) == (200, b"healthy")
+    assert len(server.peers) > before, "a connection with something wrong was used again"
+    assert (len(client.active), len(client.queue)) == (0, 0)
+
+
+def descriptors() -> int:
+    """How many file descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
