@@ -226,13 +226,13 @@ async def test_a_request_that_must_not_be_repeated_is_sent_once(
     async def script(peer: Peer) -> None:
         nonlocal posts
         while True:
-            method, _, body = await peer.message()
+            method, _, _ = await peer.message()
             if method == "POST":
                 posts += 1
                 peer.reset()
             await peer.send(HEALTHY)
 
-    async with hostile(script, script) as server:
+    async with hostile(*[script] * 4) as server:
         await client.fetch(server.url("/"))
         for sent in (1, 2):
             with pytest.raises(LOST):
