@@ -15,7 +15,10 @@ from typhoon.httpclient import Stage
 from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.testing import bind_unused_port
 
-HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nhealthy"
+
+def ok(body: str) -> bytes:
+    """A response without a fault."""
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 class Peer:
@@ -104,10 +107,9 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 async def healthy(peer: Peer) -> None:
-    """Answers each request, and keeps the connection open."""
+    """Answers each request with its path, and keeps the connection open."""
     while True:
-        await peer.request()
-        await peer.send(HEALTHY)
+        await peer.send(ok(await peer.request()))
 
 
 def answer(*pieces: bytes) -> Script:
@@ -226,17 +228,17 @@ async def fails(
     with pytest.raises(expected) as caught:
         await client.fetch(url, **options)
     check(caught.value, url, stage, options.get("method", "GET"))
+    before = len(server.peers)
     await still_works(client, server)
+    assert len(server.peers) > before, "a connection with something wrong was used again"
     return caught.value
 
 
 async def still_works(client: SimpleAsyncHTTPClient, server: HostileServer) -> None:
     """What the server did to the client's connections so far does not matter any more."""
-    before = len(server.peers)
-    for _ in range(2):
-        response = await client.fetch(server.url("/good"), request_timeout=5)
-        assert (response.code, response.body) == (200, b"healthy")
-    assert len(server.peers) > before, "a connection with something wrong was used again"
+    for path in ("/one", "/two"):
+        response = await client.fetch(server.url(path), request_timeout=5)
+        assert (response.code, response.body) == (200, path.encode())
     assert (len(client.active), len(client.queue)) == (0, 0)
 
 

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import trustme
 from hostile import (
-    HEALTHY,
-    HostileServer,
     Peer,
     Script,
     answer_and_wait,
@@ -21,6 +19,7 @@ from hostile import (
     fails,
     healthy,
     hostile,
+    ok,
     still_works,
 )
 
@@ -85,9 +84,9 @@ async def test_a_reset(client: SimpleAsyncHTTPClient, script: Script, stages: se
 
 
 async def test_a_reset_behind_the_response(client: SimpleAsyncHTTPClient) -> None:
-    async with hostile(*[reset_after(HEALTHY)] * 3) as server:
+    async with hostile(*[reset_after(ok("/"))] * 3) as server:
         for _ in range(3):
-            assert (await client.fetch(server.url("/"))).body == b"healthy"
+            assert (await client.fetch(server.url("/"))).body == b"/"
             await server.closed()
         await still_works(client, server)
 
@@ -136,25 +135,24 @@ async def test_a_response_before_the_request_is_sent(client: SimpleAsyncHTTPClie
 
 # Bytes that nobody asked for
 
-POISON = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+POISON = ok("poison")
 
 
-async def test_what_comes_before_the_request_is_no_answer_to_the_next(
-    client: SimpleAsyncHTTPClient,
-) -> None:
+async def test_a_server_that_answers_before_it_is_asked(client: SimpleAsyncHTTPClient) -> None:
     async def script(peer: Peer) -> None:
         await peer.send(POISON)
-        await healthy(peer)
+        await peer.gone()
 
-    async with hostile(script) as server:
-        # The first request may take it for its response, as if the server had been quick.
-        try:
-            first = (await client.fetch(server.url("/"))).body
-        except HTTPStreamClosedError:
-            first = b"an error"
-        assert first in (b"poison", b"an error")
-        for _ in range(3):
-            assert (await client.fetch(server.url("/"))).body == b"healthy"
+    async with hostile(*[script] * 5) as server:
+        for _ in range(5):
+            url = server.url("/bad")
+            try:
+                response = await client.fetch(url, request_timeout=0.3)
+            except (HTTPStreamClosedError, ConnectionError) as error:
+                check(error, url, {Stage.SENDING, Stage.WAITING, Stage.HEAD})
+            else:
+                # It came behind the request, as far as anyone can tell.
+                assert response.body == b"poison"
 
 
 SURPLUS = {
@@ -172,7 +170,7 @@ SURPLUS = {
 async def test_surplus_bytes_are_no_answer_to_the_next(
     client: SimpleAsyncHTTPClient, response: bytes, surplus: bytes, later: bool
 ) -> None:
-    more = asyncio.Event()
+    more, sent = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await peer.request()
@@ -180,6 +178,7 @@ async def test_surplus_bytes_are_no_answer_to_the_next(
             await peer.send(response)
             await more.wait()
             await peer.send(surplus)
+            sent.set()
         else:
             await peer.send(response + surplus)
         await healthy(peer)
@@ -187,23 +186,10 @@ async def test_surplus_bytes_are_no_answer_to_the_next(
     async with hostile(script) as server:
         answered = await client.fetch(server.url("/bad"), raise_error=False)
         assert answered.body in (b"mine", b"")
-        more.set()
-        # In the same turn of the loop: the surplus may come before, with or behind the request.
-        await still_works_by_and_by(client, server)
-
-
-async def still_works_by_and_by(client: SimpleAsyncHTTPClient, server: HostileServer) -> None:
-    """Every fetch is answered with its own response, or ends in an error that says so."""
-    for attempt in range(3):
-        url = server.url(f"/{attempt}")
-        try:
-            response = await client.fetch(url)
-        except (HTTPStreamClosedError, ConnectionError) as error:
-            check(error, url, set(Stage))
-        else:
-            assert response.body == b"healthy"
-    await asyncio.sleep(0)
-    assert (await client.fetch(server.url("/good"))).body == b"healthy"
+        if later:
+            more.set()
+            await sent.wait()  # The event loop has not seen it yet, or just so.
+        await still_works(client, server)
 
 
 async def test_a_body_behind_the_answer_to_head(client: SimpleAsyncHTTPClient) -> None:
@@ -226,11 +212,11 @@ async def test_a_request_that_must_not_be_repeated_is_sent_once(
     async def script(peer: Peer) -> None:
         nonlocal posts
         while True:
-            method, _, _ = await peer.message()
+            method, path, _ = await peer.message()
             if method == "POST":
                 posts += 1
                 peer.reset()
-            await peer.send(HEALTHY)
+            await peer.send(ok(path))
 
     async with hostile(*[script] * 4) as server:
         await client.fetch(server.url("/"))
@@ -251,7 +237,7 @@ async def test_a_close_that_races_with_the_next_request(
 
         async def script(peer: Peer, close: asyncio.Event = close) -> None:
             await peer.request()
-            await peer.send(HEALTHY)
+            await peer.send(ok("/"))
             await close.wait()
             getattr(peer, how)()
 
@@ -260,7 +246,7 @@ async def test_a_close_that_races_with_the_next_request(
             close.set()
             for _ in range(turns):
                 await asyncio.sleep(0)
-            assert (await client.fetch(server.url("/"))).body == b"healthy"
+            assert (await client.fetch(server.url("/"))).body == b"/"
             await still_works(client, server)
 
 
@@ -396,7 +382,7 @@ async def tls_server(certificate: trustme.LeafCert) -> AsyncIterator[str]:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(HEALTHY)
+            writer.write(ok("/"))
         except asyncio.IncompleteReadError:
             pass
         finally:
@@ -449,7 +435,7 @@ async def test_an_authority_that_is_not_known(
             await client.fetch(url)
         check(caught.value, url, Stage.TLS_HANDSHAKE)
         # The next one does not take over what was settled without a check.
-        assert (await client.fetch(url, validate_cert=False)).body == b"healthy"
+        assert (await client.fetch(url, validate_cert=False)).body == b"/"
         with pytest.raises(ssl.SSLCertVerificationError):
             await client.fetch(url)
     caplog.clear()
