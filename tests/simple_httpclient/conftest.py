@@ -1,5 +1,6 @@
 """A client on each kind of loop, and a server."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -10,6 +11,8 @@ from support import Server, new_event_loop
 from typhoon.ioloop import IOLoop
 from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.testing.loops import TestLoop
+
+pytest.register_assert_rewrite("hostile")
 
 
 @pytest.fixture
@@ -29,3 +32,10 @@ def client(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
 @pytest.fixture
 def server(serve: Callable[..., Server]) -> Server:
     return serve(APP)
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A fault of the server's is no warning, and nothing in the client is left unhandled."""
+    yield
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
