@@ -15,6 +15,7 @@ from typhoon.httpclient.blocking import HTTPClient
 from typhoon.httpclient.client import AsyncHTTPClient
 from typhoon.httpclient.command import main
 from typhoon.httpclient.errors import HTTPClientError, HTTPError
+from typhoon.httpclient.failures import Stage
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 
@@ -25,5 +26,6 @@ __all__ = [
     "HTTPError",
     "HTTPRequest",
     "HTTPResponse",
+    "Stage",
     "main",
 ]
