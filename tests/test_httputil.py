@@ -233,10 +233,27 @@ def test_values_cannot_break_out(change, value):
     assert len(made) == 0
 
 
-@pytest.mark.parametrize("value", [5, None, b"bytes"])
-def test_values_are_text(value):
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize("value", [5, None, bytearray(b"bytes")])
+def test_values_are_text_or_bytes(value):
+    with pytest.raises(TypeError, match="the value of a header is a str or bytes, not "):
         HTTPHeaders()["A"] = value
+
+
+def test_values_that_are_bytes_are_those_of_the_wire():
+    made = HTTPHeaders({"A": b"1"}, C=[b"2", "\xe9"])
+    made["B"] = "é".encode()
+    made.add("A", b"\xff")
+    assert made.setdefault("D", b" 3 ") == "3"
+    assert list(made.get_all()) == [
+        ("A", "1"),
+        ("C", "2"),
+        ("C", "\xe9"),
+        ("B", "\xc3\xa9"),
+        ("A", "\xff"),
+        ("D", "3"),
+    ]
+    with pytest.raises(HTTPInputError):
+        made["E"] = b"1\r\nF: 2"
 
 
 def test_headers_cannot_be_hashed():

@@ -1,12 +1,13 @@
 //! `HTTPHeaders`: [`Headers`] as a Python `MutableMapping`.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyKeyError, PyValueError};
+use pyo3::exceptions::{PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple, PyType};
 
 use super::text::{latin1, to_latin1};
 use crate::headers::{Headers, InvalidField, normalise_into};
@@ -44,6 +45,20 @@ fn normal<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
     let mut text = Vec::with_capacity(name.len());
     normalise_into(&mut text, name);
     latin1(py, &text)
+}
+
+/// A value as it goes over the wire: text in ISO 8859-1, bytes as they are.
+fn value_bytes<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return to_latin1(text);
+    }
+    match value.cast::<PyBytes>() {
+        Ok(bytes) => Ok(Cow::Borrowed(bytes.as_bytes())),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "the value of a header is a str or bytes, not {}",
+            value.get_type().name()?
+        ))),
+    }
 }
 
 impl PyHeaders {
@@ -95,12 +110,12 @@ impl PyHeaders {
         for pair in pairs.try_iter()? {
             let (name, value): (Bound<'_, PyString>, Bound<'_, PyAny>) = pair?.extract()?;
             let Ok(values) = value.cast::<PyList>() else {
-                slf.borrow_mut().__setitem__(&name, value.cast()?)?;
+                slf.borrow_mut().__setitem__(&name, &value)?;
                 continue;
             };
             slf.borrow_mut().inner.remove(&to_latin1(&name)?);
             for value in values {
-                slf.borrow_mut().add(&name, value.cast()?, true)?;
+                slf.borrow_mut().add(&name, &value, true)?;
             }
         }
         Ok(())
@@ -135,17 +150,18 @@ impl PyHeaders {
         Self::update(slf, args, kwargs)
     }
 
-    /// Add a value for the name, behind those that it has.
+    /// Add a value for the name, behind those that it has. A value that is bytes goes over the
+    /// wire as it is.
     ///
     /// Characters are always bytes, as ISO 8859-1 has them: `_chars_are_bytes` changes nothing.
     #[pyo3(signature = (name, value, *, _chars_are_bytes=true))]
     fn add(
         &mut self,
         name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
         _chars_are_bytes: bool,
     ) -> PyResult<()> {
-        Ok(self.inner.add(&to_latin1(name)?, &to_latin1(value)?)?)
+        Ok(self.inner.add(&to_latin1(name)?, &value_bytes(value)?)?)
     }
 
     /// The values of the name as a list, empty if there is none.
@@ -231,9 +247,9 @@ impl PyHeaders {
     fn __setitem__(
         &mut self,
         name: &Bound<'_, PyString>,
-        value: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        Ok(self.inner.set(&to_latin1(name)?, &to_latin1(value)?)?)
+        Ok(self.inner.set(&to_latin1(name)?, &value_bytes(value)?)?)
     }
 
     fn __delitem__(&mut self, name: &Bound<'_, PyString>) -> PyResult<()> {
@@ -424,13 +440,16 @@ impl PyHeaders {
     fn setdefault<'py>(
         &mut self,
         name: &Bound<'py, PyString>,
-        default: &Bound<'py, PyString>,
+        default: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyString>> {
         if let Some(value) = self.joined(name.py(), name)? {
             return Ok(value);
         }
         self.__setitem__(name, default)?;
-        Ok(default.clone())
+        match default.cast::<PyString>() {
+            Ok(text) => Ok(text.clone()),
+            Err(_) => self.__getitem__(name.py(), name),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-"""The HTTP client on libcurl, for what the simple client does not do: proxies, HTTP/2, and more.
+"""The HTTP client on libcurl, for what the simple client does not do: HTTP/2, and more.
 
 It needs the package ``pycurl``: ``pip install 'typhoon[curl]'``. To use it for every
 `.AsyncHTTPClient`:

@@ -1,13 +1,15 @@
 """`CurlAsyncHTTPClient`: libcurl's sockets and timer in the event loop."""
 
 import asyncio
+import functools
 import weakref
 from typing import Any, Final
 
 from typhoon.curl_httpclient.errors import CurlError
 from typhoon.curl_httpclient.libcurl import pycurl
-from typhoon.curl_httpclient.transfer import Transfer
+from typhoon.curl_httpclient.transfer import Fetch, Transfer
 from typhoon.httpclient.errors import HTTPClientError
+from typhoon.httpclient.failures import Stage, located
 from typhoon.httpclient.queueing import (
     QueueingHTTPClient,
     ResponseCallback,
@@ -15,6 +17,7 @@ from typhoon.httpclient.queueing import (
     no_response,
 )
 from typhoon.httpclient.request import HTTPRequest
+from typhoon.httpclient.response import HTTPResponse
 
 _BOTH: Final = pycurl.CSELECT_IN | pycurl.CSELECT_OUT
 
@@ -22,11 +25,11 @@ _BOTH: Final = pycurl.CSELECT_IN | pycurl.CSELECT_OUT
 class CurlAsyncHTTPClient(QueueingHTTPClient):
     """A client on libcurl, which keeps connections and uses them again.
 
-    It knows proxies, digest authentication and, where libcurl was built with it, HTTP/2. Proxies
-    in the environment (``https_proxy`` and the like) apply. Redirects are libcurl's: a
-    `header_callback` sees the heads of all responses on the way, and one redirect too many is a
-    `CurlError`. A `streaming_callback` has to be a plain function. A `body_producer` cannot be
-    asked a second time when a redirect keeps the method.
+    Where libcurl was built with it, it speaks HTTP/2 with servers that do, over TLS; a
+    `prepare_curl_callback` of the request sets all else that libcurl can do. Proxies in the
+    environment (``https_proxy`` and the like) apply. `ssl_options` may be a dictionary, but no
+    `ssl.SSLContext`. A `streaming_callback` must not be a coroutine function itself, but what it
+    returns is awaited: write ``streaming_callback=lambda chunk: function(chunk)``.
 
     Attributes:
         max_body_size: Bytes that the body of a response may have, decompressed, also when it is
@@ -117,27 +120,36 @@ class CurlAsyncHTTPClient(QueueingHTTPClient):
     def _start(
         self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
-        if self._closed:
-            return
+        if not self._closed:
+            self._send(Fetch(ticket, request, callback, queued), request)
+
+    def _send(self, fetch: Fetch, request: HTTPRequest) -> None:
+        """Send the request of a fetch, or the one that a redirect has made of it."""
         try:
             transfer = Transfer(
-                ticket,
+                fetch,
                 request,
-                callback,
-                queued,
                 max_body_size=self.max_body_size,
                 on_callback_error=self.handle_callback_exception,
-                wake=self._wake,
+                resume=self._resume,
             )
         except Exception as error:
-            if isinstance(error, pycurl.error):
-                error = CurlError(*error.args)
-            self._end(ticket)
-            self._answer(callback, no_response(request, error, queued=queued))
+            self._refuse(fetch, request, error)
             return
         self._transfers[transfer.curl] = transfer
         self._multi.add_handle(transfer.curl)
         transfer.start(self.io_loop.asyncio_loop)
+
+    def _refuse(self, fetch: Fetch, request: HTTPRequest, error: Exception) -> None:
+        """The request cannot be sent as it is."""
+        if isinstance(error, pycurl.error):
+            error = CurlError(*error.args)
+        failure = located(error, request.method, request.url, Stage.QUEUE)
+        self._done(fetch, no_response(request, failure, queued=fetch.queued))
+
+    def _done(self, fetch: Fetch, response: HTTPResponse) -> None:
+        self._end(fetch.ticket)
+        self._answer(fetch.callback, response)
 
     def _collect(self) -> None:
         """Answer the requests that libcurl is done with."""
@@ -150,14 +162,52 @@ class CurlAsyncHTTPClient(QueueingHTTPClient):
                 self._finish(curl, errno, message)
 
     def _finish(self, curl: Any, errno: int | None = None, message: str = "") -> None:
-        transfer = self._transfers.pop(curl, None)
+        """libcurl is done with a request: follow the redirect, or answer."""
+        transfer = self._transfers.get(curl)
         if transfer is None:
             return  # answered when the client was closed
+        if errno is None and transfer.must_wait(
+            self.io_loop.asyncio_loop, functools.partial(self._expire_callback, curl)
+        ):
+            return
+        del self._transfers[curl]
         self._multi.remove_handle(curl)
-        response = transfer.response(errno, message)
-        transfer.close()
-        self._end(transfer.ticket)
-        self._answer(transfer.callback, response)
+        try:
+            following = transfer.next_request(errno)
+        except ValueError as error:
+            self._done(transfer.fetch, transfer.failure(error, Stage.REDIRECTING))
+        else:
+            if following is not None:
+                self._send(transfer.fetch, following)
+            else:
+                self._done(transfer.fetch, transfer.response(errno, message))
+        finally:
+            transfer.close()
+
+    def _expire_callback(self, curl: Any) -> None:
+        """The time is over, and a callback of the application is not done."""
+        self._finish(curl, pycurl.E_OPERATION_TIMEDOUT, "Timeout in the streaming_callback")
+
+    def _resume(self, curl: Any) -> None:
+        """Let libcurl go on with what was paused."""
+        # Not at once: a callback may be what has come to its end, and callbacks may follow.
+        self.io_loop.asyncio_loop.call_soon(self._go_on, curl)
+
+    def _go_on(self, curl: Any) -> None:
+        transfer = self._transfers.get(curl)
+        if transfer is None or self._closed:
+            return
+        if transfer.received:
+            self._finish(curl)
+            return
+        self._inside = True
+        try:
+            curl.pause(pycurl.PAUSE_CONT)
+        except pycurl.error:
+            pass  # the transfer has failed, and will say so
+        finally:
+            self._inside = False
+        self._set_timer(0)  # not all versions of libcurl ask for it themselves
 
     # What libcurl waits for
 
@@ -175,11 +225,6 @@ class CurlAsyncHTTPClient(QueueingHTTPClient):
     def _on_timeout(self) -> None:
         self._timer = None
         self._act(pycurl.SOCKET_TIMEOUT, 0)
-
-    def _wake(self) -> None:
-        """Let libcurl go on with what was paused: not all versions ask for it themselves."""
-        if not self._closed:
-            self._set_timer(0)
 
     def _set_timer(self, milliseconds: int) -> None:
         """libcurl wants to be called after so long; never, if it is negative."""

@@ -11,6 +11,7 @@ from typhoon.curl_httpclient.libcurl import pycurl
 from typhoon.httpclient.methods import METHODS_WITH_BODY, check_method
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httputil import HTTPHeaders
+from typhoon.simple_httpclient.target import Target
 
 CR_OR_LF_RE: Final = re.compile(rb"[\r\n]")
 """What a line of the head must not contain (RFC 9112 §2.2)."""
@@ -18,19 +19,28 @@ CR_OR_LF_RE: Final = re.compile(rb"[\r\n]")
 _NO_LIMIT: Final = 2**31 - 1
 """Milliseconds, nearly 25 days. For `connect_timeout`, 0 is libcurl's own default."""
 
-_OBEY_STATUS: Final = 2
-"""CURLFOLLOW_OBEYCODE: also other methods than POST become GET where the status code says so.
-Before libcurl 8.16 it is the same as 1."""
+_SUPPRESS_CONNECT_HEADERS: Final = 265
+"""CURLOPT_SUPPRESS_CONNECT_HEADERS, which pycurl has no name for: what a proxy says about its
+tunnel is no response."""
 
 _AUTH_MODES: Final[dict[str, int]] = {
     "basic": pycurl.HTTPAUTH_BASIC,
     "digest": pycurl.HTTPAUTH_DIGEST,
 }
+_SSL_OPTIONS: Final = {"certfile", "keyfile", "cert_reqs", "ca_certs", "ciphers"}
+"""Those of `.ssl_options_to_context` that libcurl has something for."""
+
 _SCHEMES: Final = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
 
 
-def set_options(curl: Any, request: HTTPRequest) -> None:
+def set_options(curl: Any, request: HTTPRequest, target: Target, remaining: float | None) -> None:
     """Tell `curl` all of the request but its callbacks and its `body_producer`.
+
+    Args:
+        curl: A new ``pycurl.Curl``.
+        request: The request.
+        target: The parts of its URL: what libcurl makes of it and what redirects go by is the same.
+        remaining: Seconds that there are for the request; None for no limit.
 
     Raises:
         ValueError: The request contradicts itself, or asks for what this client cannot do.
@@ -39,23 +49,23 @@ def set_options(curl: Any, request: HTTPRequest) -> None:
     """
     check_method(request)
     curl.setopt(pycurl.NOSIGNAL, 1)
-    curl.setopt(pycurl.URL, request.url.encode())
+    curl.setopt(pycurl.URL, f"{target.scheme}://{target.authority}{target.path}")
     curl.setopt(pycurl.PROTOCOLS, _SCHEMES)
     curl.setopt(pycurl.REDIR_PROTOCOLS, _SCHEMES)
+    curl.setopt(_SUPPRESS_CONNECT_HEADERS, 1)
     curl.setopt(pycurl.CONNECTTIMEOUT_MS, _milliseconds(request.connect_timeout) or _NO_LIMIT)
-    curl.setopt(pycurl.TIMEOUT_MS, _milliseconds(request.request_timeout))
-    if request.follow_redirects and request.max_redirects:
-        curl.setopt(pycurl.FOLLOWLOCATION, _OBEY_STATUS)
-        curl.setopt(pycurl.MAXREDIRS, request.max_redirects)
+    curl.setopt(pycurl.TIMEOUT_MS, 0 if remaining is None else _milliseconds(remaining) or 1)
     if request.decompress_response:
-        curl.setopt(pycurl.ENCODING, "gzip,deflate")
+        curl.setopt(pycurl.ENCODING, "")  # all that libcurl knows
+    if request.unix_socket is not None:
+        curl.setopt(pycurl.UNIX_SOCKET_PATH, request.unix_socket)
     if request.network_interface:
         curl.setopt(pycurl.INTERFACE, request.network_interface)
     if request.allow_ipv6 is False:
         curl.setopt(pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4)
     _set_proxy(curl, request)
     _set_tls(curl, request)
-    _set_credentials(curl, request)
+    _set_credentials(curl, request, target)
     _set_method_and_body(curl, request)
     curl.setopt(pycurl.HTTPHEADER, _header_lines(request))
 
@@ -80,16 +90,27 @@ def _set_proxy(curl: Any, request: HTTPRequest) -> None:
 
 
 def _set_tls(curl: Any, request: HTTPRequest) -> None:
-    if request.ssl_options is not None:
-        raise ValueError(
-            "ssl_options is for the simple client: write validate_cert, ca_certs, client_cert and "
-            "client_key, or set libcurl's options in prepare_curl_callback"
-        )
-    if not request.validate_cert:
+    validate_cert, ca_certs = request.validate_cert, request.ca_certs
+    client_cert, client_key = request.client_cert, request.client_key
+    if (options := request.ssl_options) is not None:
+        if not isinstance(options, dict):
+            raise ValueError(
+                "libcurl takes no SSLContext: write ssl_options as a dictionary, or validate_cert, "
+                "ca_certs, client_cert and client_key, or set libcurl's options in "
+                "prepare_curl_callback"
+            )
+        if unknown := options.keys() - _SSL_OPTIONS:
+            raise ValueError(f"ssl_options of the curl client have no {sorted(unknown)}")
+        validate_cert = options.get("cert_reqs", ssl.CERT_REQUIRED) != ssl.CERT_NONE
+        ca_certs = options.get("ca_certs")
+        client_cert, client_key = options.get("certfile"), options.get("keyfile")
+        if options.get("ciphers"):
+            curl.setopt(pycurl.SSL_CIPHER_LIST, options["ciphers"])
+    if not validate_cert:
         curl.setopt(pycurl.SSL_VERIFYPEER, 0)
         curl.setopt(pycurl.SSL_VERIFYHOST, 0)
-    elif request.ca_certs is not None:
-        curl.setopt(pycurl.CAINFO, request.ca_certs)
+    elif ca_certs is not None:
+        curl.setopt(pycurl.CAINFO, ca_certs)
     else:
         # A libcurl from a wheel has the paths of the machine that it was built on.
         paths = ssl.get_default_verify_paths()
@@ -97,20 +118,25 @@ def _set_tls(curl: Any, request: HTTPRequest) -> None:
             curl.setopt(pycurl.CAINFO, paths.cafile)
         if paths.capath is not None:
             curl.setopt(pycurl.CAPATH, paths.capath)
-    if request.client_cert is not None:
-        curl.setopt(pycurl.SSLCERT, request.client_cert)
-        if request.client_key is not None:
-            curl.setopt(pycurl.SSLKEY, request.client_key)
-    elif request.client_key is not None:
+    if client_cert is not None:
+        curl.setopt(pycurl.SSLCERT, client_cert)
+        if client_key is not None:
+            curl.setopt(pycurl.SSLKEY, client_key)
+    elif client_key is not None:
         raise ValueError("client_key needs client_cert, the certificate that it belongs to")
 
 
-def _set_credentials(curl: Any, request: HTTPRequest) -> None:
-    """Those in the URL libcurl finds itself."""
-    if request.auth_username is not None:
-        curl.setopt(pycurl.HTTPAUTH, _auth_mode("auth_mode", request.auth_mode))
-        curl.setopt(pycurl.USERNAME, _normal(request.auth_username))
-        curl.setopt(pycurl.PASSWORD, _normal(request.auth_password))
+def _set_credentials(curl: Any, request: HTTPRequest, target: Target) -> None:
+    """What is in the URL goes first."""
+    if target.credentials is not None:
+        username, password = target.credentials
+    elif request.auth_username is not None:
+        username, password = request.auth_username, request.auth_password or ""
+    else:
+        return
+    curl.setopt(pycurl.HTTPAUTH, _auth_mode("auth_mode", request.auth_mode))
+    curl.setopt(pycurl.USERNAME, _normal(username))
+    curl.setopt(pycurl.PASSWORD, _normal(password))
 
 
 def _auth_mode(name: str, mode: str | None) -> int:

@@ -1,26 +1,25 @@
 """One request on its way through libcurl."""
 
 import asyncio
+import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from io import BytesIO
+from collections.abc import Callable
 from typing import Any, Final
 
-from typhoon.curl_httpclient.errors import CurlError
+from typhoon.curl_httpclient.download import Download
+from typhoon.curl_httpclient.errors import CurlError, stage_of
 from typhoon.curl_httpclient.libcurl import pycurl
 from typhoon.curl_httpclient.options import set_options
 from typhoon.curl_httpclient.upload import Upload
-from typhoon.gen import is_coroutine_function
-from typhoon.httpclient.queueing import ResponseCallback, Ticket
+from typhoon.httpclient.failures import Stage, located
+from typhoon.httpclient.queueing import ResponseCallback, Ticket, no_response
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
-from typhoon.httputil import HTTPHeaders, HTTPInputError
+from typhoon.simple_httpclient.redirects import next_request
+from typhoon.simple_httpclient.target import parse_target
 
 curl_log: Final = logging.getLogger("typhoon.curl_httpclient")
-
-_REFUSE: Final = -1
-"""What a callback returns to end the transfer: no number of bytes that libcurl could have given."""
 
 _TIMES: Final = {
     "namelookup": pycurl.NAMELOOKUP_TIME,
@@ -29,9 +28,41 @@ _TIMES: Final = {
     "pretransfer": pycurl.PRETRANSFER_TIME,
     "starttransfer": pycurl.STARTTRANSFER_TIME,
     "total": pycurl.TOTAL_TIME,
-    "redirect": pycurl.REDIRECT_TIME,
 }
 """The names in `HTTPResponse.time_info`, all in seconds."""
+
+
+class Fetch:
+    """What stays the same while redirects are followed.
+
+    Attributes:
+        ticket: What the fetch has in the client's tables.
+        callback: What is told the response.
+        queued: Seconds that it was in the queue.
+        started: When it left the queue, on the clock of `time.monotonic`.
+        deadline: When its time is over, on the same clock; None for never.
+    """
+
+    __slots__ = ("callback", "deadline", "queued", "started", "ticket")
+
+    def __init__(
+        self,
+        ticket: Ticket,
+        request: HTTPRequest,
+        callback: ResponseCallback,
+        queued: float,
+    ) -> None:
+        self.ticket = ticket
+        self.callback = callback
+        self.queued = queued
+        self.started = time.monotonic()
+        self.deadline = self.started + request.request_timeout if request.request_timeout else None
+
+    def remaining(self) -> float | None:
+        """Seconds that are left; None for no limit."""
+        if self.deadline is None:
+            return None
+        return max(0.0, self.deadline - time.monotonic())
 
 
 class Transfer:
@@ -41,13 +72,14 @@ class Transfer:
     so nothing that one request is given, credentials least of all, can be left for the next.
 
     Args:
-        ticket: What the request has in the client's tables.
-        request: The request.
-        callback: What is told the response.
-        queued: Seconds that the request was in the queue.
+        fetch: What it belongs to.
+        request: The request, or the one that a redirect has made of it.
         max_body_size: Bytes that the response's body may have, decompressed.
         on_callback_error: Called in the `except` clause of a callback that failed.
-        wake: Called when libcurl has to go on with what was paused.
+        resume: Called with the Curl when libcurl has to go on with what was paused.
+
+    Attributes:
+        received: Whether libcurl is done, and the client waits for a callback of the application.
 
     Raises:
         ValueError: The request contradicts itself, or asks for what this client cannot do.
@@ -56,144 +88,143 @@ class Transfer:
 
     def __init__(
         self,
-        ticket: Ticket,
+        fetch: Fetch,
         request: HTTPRequest,
-        callback: ResponseCallback,
-        queued: float,
         *,
         max_body_size: int,
         on_callback_error: Callable[[Any], None],
-        wake: Callable[[], None],
+        resume: Callable[[Any], None],
     ) -> None:
-        self.ticket = ticket
+        self.fetch = fetch
         self.request = request
-        self.callback = callback
         self.curl = pycurl.Curl()
-        self._queued = queued
-        self._max_body_size = max_body_size
-        self._on_callback_error = on_callback_error
+        self.received = False
+        self._limit: asyncio.TimerHandle | None = None
         self._upload: Upload | None = None
         self._start_time = time.time()
         self._started = time.monotonic()
-        self._reason = ""
-        self._headers = HTTPHeaders()
-        self._in_head = False
-        self._chunks: list[bytes] = []
-        self._size = 0
-        self._refusal: CurlError | None = None
-        """Why a callback ended the transfer."""
         try:
-            self._prepare(wake)
-        except BaseException:
-            self.close()
-            raise
-
-    def _prepare(self, wake: Callable[[], None]) -> None:
-        request, curl = self.request, self.curl
-        if is_awaitable_function(request.streaming_callback):
-            raise TypeError(
-                "the curl client does not wait for a streaming_callback:"
-                " write a plain function, or use the simple client"
+            self._target = parse_target(request.url)
+            set_options(self.curl, request, self._target, fetch.remaining())
+            go_on = functools.partial(resume, self.curl)
+            self._download = Download(
+                self.curl,
+                request,
+                fetch.ticket.context,
+                max_body_size=max_body_size,
+                on_callback_error=on_callback_error,
+                resume=go_on,
             )
-        set_options(curl, request)
-        curl.setopt(pycurl.HEADERFUNCTION, self._header_received)
-        curl.setopt(pycurl.WRITEFUNCTION, self._data_received)
-        if request.body_producer is not None:
-            self._upload = Upload(curl, request, wake)
-        if curl_log.isEnabledFor(logging.DEBUG):
-            curl.setopt(pycurl.VERBOSE, 1)
-            curl.setopt(pycurl.DEBUGFUNCTION, _log_debug)
-        if request.prepare_curl_callback is not None:
-            self.ticket.context.run(request.prepare_curl_callback, curl)
+            if request.body_producer is not None:
+                self._upload = Upload(self.curl, request, go_on)
+            if curl_log.isEnabledFor(logging.DEBUG):
+                self.curl.setopt(pycurl.VERBOSE, 1)
+                self.curl.setopt(pycurl.DEBUGFUNCTION, _log_debug)
+            if request.prepare_curl_callback is not None:
+                fetch.ticket.context.run(request.prepare_curl_callback, self.curl)
+        except BaseException:
+            self.curl.close()
+            raise
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin what goes on beside libcurl: the producer of the body."""
         if self._upload is not None:
-            self._upload.start(loop, self.ticket.context)
+            self._upload.start(loop, self.fetch.ticket.context)
 
     def close(self) -> None:
         """Free libcurl's handle, which keeps references to the callbacks."""
+        if self._limit is not None:
+            self._limit.cancel()
         if self._upload is not None:
             self._upload.stop()
+        self._download.stop()
         self.curl.close()
+
+    def must_wait(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> bool:
+        """Whether a callback of the application is not done with the last piece of the body.
+
+        Args:
+            loop: The event loop.
+            expired: Called when the time of the request is over before it is.
+        """
+        if not self._download.waiting:
+            return False
+        self.received = True
+        if (remaining := self.fetch.remaining()) is not None:
+            self._limit = loop.call_later(remaining, expired)
+        return True
+
+    def next_request(self, errno: int | None) -> HTTPRequest | None:
+        """The request that the response redirects to; None if there is none to follow.
+
+        Raises:
+            ValueError: It leads where the client cannot go.
+        """
+        download = self._download
+        if not download.followed or (errno is not None and not download.abandoned):
+            return None
+        return next_request(self.request, download.code, download.headers)
 
     def response(self, errno: int | None = None, message: str = "") -> HTTPResponse:
         """What to tell the application, with libcurl's error if there is one."""
-        curl = self.curl
-        error: BaseException | None = None
         if errno is not None:
-            error = self._refusal or CurlError(errno, message)
-            if self._upload is not None and self._upload.error is not None:
-                error = self._upload.error
-        try:
-            url = curl.getinfo(pycurl.EFFECTIVE_URL)
-        except pycurl.error:
-            url = None  # libcurl could make nothing of it
+            return self.failure(self._error(errno, message))
+        download, curl = self._download, self.curl
+        download.complete()
         times = {name: curl.getinfo(info) for name, info in _TIMES.items()}
+        times["redirect"] = self._started - self.fetch.started
         return HTTPResponse(
             self.request,
-            curl.getinfo(pycurl.HTTP_CODE) if error is None else 599,
-            reason=self._reason if error is None else None,
-            headers=self._headers,
-            buffer=BytesIO(b"".join(self._chunks)) if error is None else None,
-            effective_url=url or self.request.url,
-            error=error,
+            download.code,
+            reason=download.reason,
+            headers=download.headers,
+            buffer=download.buffer(),
+            effective_url=self._effective_url(),
             request_time=time.monotonic() - self._started,
             start_time=self._start_time,
-            time_info={"queue": self._queued, **times},
+            time_info={"queue": self.fetch.queued, **times},
         )
 
-    # What libcurl calls. The client must not be called from here: libcurl cannot be entered twice.
+    def failure(self, error: BaseException, stage: Stage | None = None) -> HTTPResponse:
+        """What stands for the response if there is none."""
+        stage = stage or self._stage(error)
+        return no_response(
+            self.request,
+            located(error, self.request.method, self.request.url, stage, self._place(stage)),
+            self._start_time,
+            time.monotonic() - self._started,
+            self.fetch.queued,
+        )
 
-    def _header_received(self, data: bytes) -> int | None:
-        """A line of a head: of the response, of one that comes before it, or of the trailer."""
-        line = data.decode("latin-1")
-        if line.startswith("HTTP/"):
-            self._in_head = True
-            self._headers = HTTPHeaders()
-            _, _, self._reason = line.rstrip("\r\n").partition(" ")[2].partition(" ")
-        elif not self._in_head:
-            return None  # a trailer says nothing that is used (RFC 9110 §6.5.1)
-        elif not line.rstrip("\r\n"):
-            self._in_head = False
-        else:
-            try:
-                self._headers.parse_line(line)
-            except HTTPInputError as error:
-                self._refusal = CurlError(
-                    pycurl.E_FTP_WEIRD_SERVER_REPLY, f"malformed header in the response: {error}"
-                )
-                return _REFUSE
-        if self.request.header_callback is not None:
-            self._tell(self.request.header_callback, line)
-        return None
+    def _error(self, errno: int, message: str) -> BaseException:
+        """Why libcurl has given up: who made it do so knows better."""
+        if self._download.refusal is not None:
+            return self._download.refusal
+        if self._upload is not None and self._upload.error is not None:
+            return self._upload.error
+        return CurlError(errno, message)
 
-    def _data_received(self, chunk: bytes) -> int | None:
-        """A piece of the body, decompressed. There is none of a redirect that is followed."""
-        self._size += len(chunk)
-        if self._size > self._max_body_size:
-            self._refusal = CurlError(
-                pycurl.E_FILESIZE_EXCEEDED,
-                f"the body of the response is larger than {self._max_body_size} bytes: to allow"
-                " for it, set the client's max_body_size",
-            )
-            return _REFUSE
-        if self.request.streaming_callback is not None:
-            self._tell(self.request.streaming_callback, chunk)
-        else:
-            self._chunks.append(chunk)
-        return None
+    def _stage(self, error: BaseException) -> Stage:
+        errno = error.errno if isinstance(error, CurlError) else 0
+        stage = stage_of(self.curl, errno, self._download.stage)
+        if stage is Stage.WAITING and self._upload is not None and not self._upload.complete:
+            return Stage.SENDING
+        return stage
 
-    def _tell(self, callback: Callable[[Any], Awaitable[None] | None], argument: Any) -> None:
-        try:
-            self.ticket.context.run(callback, argument)
-        except Exception:
-            self._on_callback_error(callback)
+    def _place(self, stage: Stage) -> str:
+        """With whom the request was in that stage."""
+        request, target = self.request, self._target
+        if request.unix_socket is not None:
+            return request.unix_socket
+        host, port = target.host, target.port
+        if request.proxy_host and stage in (Stage.RESOLVING, Stage.CONNECTING):
+            host, port = request.proxy_host, request.proxy_port or 0
+        return host if stage is Stage.RESOLVING else f"{host}:{port}"
 
-
-def is_awaitable_function(function: Any) -> bool:
-    """Whether somebody has to wait for what the function returns."""
-    return asyncio.iscoroutinefunction(function) or is_coroutine_function(function)
+    def _effective_url(self) -> str:
+        if self.curl.getinfo(pycurl.REDIRECT_COUNT):  # `prepare_curl_callback` wants them so
+            return str(self.curl.getinfo(pycurl.EFFECTIVE_URL))
+        return self.request.url
 
 
 def _log_debug(kind: int, data: bytes) -> None:

@@ -15,21 +15,21 @@ class Upload:
     Args:
         curl: The transfer that it belongs to.
         request: The request; a Content-Length in its headers is libcurl's limit.
-        wake: Called when libcurl has to go on.
+        resume: Called when libcurl has to go on.
 
     Attributes:
         error: What the producer raised, if it did.
+        complete: Whether the producer is done.
     """
 
-    def __init__(self, curl: Any, request: HTTPRequest, wake: Callable[[], None]) -> None:
+    def __init__(self, curl: Any, request: HTTPRequest, resume: Callable[[], None]) -> None:
         self.error: BaseException | None = None
-        self._curl = curl
+        self.complete = False
         self._producer = request.body_producer
-        self._wake = wake
+        self._resume_transfer = resume
         self._task: asyncio.Task[None] | None = None
         self._unsent = memoryview(b"")
         self._sent: asyncio.Future[None] | None = None
-        self._complete = False
         self._paused = False
         if (length := request.headers.get("Content-Length")) is not None:
             size = pycurl.POSTFIELDSIZE_LARGE if request.method == "POST" else None
@@ -42,7 +42,7 @@ class Upload:
 
     def stop(self) -> None:
         """The transfer is over: nothing will be read any more."""
-        self._complete = True
+        self.complete = True
         if self._task is not None:
             self._task.cancel()
 
@@ -52,8 +52,8 @@ class Upload:
                 await result
         except Exception as error:
             self.error = error
-        if not self._complete:
-            self._complete = True
+        if not self.complete:
+            self.complete = True
             self._resume()
 
     async def _write(self, chunk: bytes) -> None:
@@ -73,18 +73,14 @@ class Upload:
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            try:
-                self._curl.pause(pycurl.PAUSE_CONT)
-            except pycurl.error:
-                pass  # the transfer has failed, and will say so
-            self._wake()
+            self._resume_transfer()
 
     def _read(self, size: int) -> bytes | int:
         """libcurl wants more."""
         if self.error is not None:
             return int(pycurl.READFUNC_ABORT)
         if not self._unsent:
-            if self._complete:
+            if self.complete:
                 return b""
             self._paused = True
             return int(pycurl.READFUNC_PAUSE)

@@ -103,9 +103,9 @@ class AsyncHTTPClient(Configurable):
             request: A URL, or an `HTTPRequest`.
             raise_error: Whether a response with another status than 200 to 299 is raised, as an
                 `HTTPClientError`. What keeps a response from coming is raised in any case.
-            kwargs: Further arguments of `HTTPRequest`, where `request` is a URL. (And the older
-                form ``callback``, a function that is called with the response, even if that is an
-                error. It is deprecated.)
+            kwargs: Further arguments of `HTTPRequest`, and its attribute `unix_socket`, where
+                `request` is a URL. (And the older form ``callback``, a function that is called
+                with the response, even if that is an error. It is deprecated.)
 
         Returns:
             A future of the `HTTPResponse`. Cancelling it does not stop the request.
@@ -118,7 +118,10 @@ class AsyncHTTPClient(Configurable):
             raise RuntimeError("fetch() called on a closed AsyncHTTPClient")
         callback = kwargs.pop("callback", None)
         if not isinstance(request, HTTPRequest):
+            unix_socket = kwargs.pop("unix_socket", None)
             request = HTTPRequest(url=request, **kwargs)
+            if unix_socket is not None:
+                request.unix_socket = unix_socket
         elif kwargs:
             raise ValueError(
                 "fetch() takes no more arguments with an HTTPRequest: set its attributes"

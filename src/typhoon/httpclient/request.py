@@ -22,7 +22,8 @@ class HTTPRequest:
     Args:
         url: The URL to fetch.
         method: The method, in capitals.
-        headers: More headers: an `.HTTPHeaders`, or a dictionary.
+        headers: More headers: an `.HTTPHeaders`, or a dictionary. Values are str, or the bytes
+            that go over the wire.
         body: The body, as bytes or as a str, which is sent in UTF-8.
         auth_username: The user name to authenticate with.
         auth_password: The password.
@@ -60,10 +61,15 @@ class HTTPRequest:
             body is chunked unless the headers have a Content-Length.
         expect_100_continue: Whether to send Expect, and the body only when the server wants it.
         ssl_options: An `ssl.SSLContext`, or a dictionary as for `.ssl_options_to_context`, in
-            place of `validate_cert`, `ca_certs`, `client_key` and `client_cert`.
+            place of `validate_cert`, `ca_certs`, `client_key` and `client_cert`. Not every client
+            can.
 
     Attributes:
         start_time: When the request was made, in seconds since the epoch.
+        unix_socket: The path of a UNIX domain socket to connect to in place of the host and port
+            of the URL, which still says what the Host header is and whether TLS is used:
+            ``fetch("http://localhost/info", unix_socket="/run/docker.sock")``. No argument here,
+            since Tornado's requests do not have it, but one of `AsyncHTTPClient.fetch`.
     """
 
     _DEFAULTS: Final[dict[str, Any]] = {
@@ -152,7 +158,7 @@ class HTTPRequest:
         self.ssl_options = ssl_options
         self.start_time = time.time()
         if if_modified_since is not None:
-            self._headers = _to_headers(self._headers)  # leave the caller's as they are
+            self._headers = HTTPHeaders(self._headers)  # leave the caller's as they are
             self._headers["If-Modified-Since"] = format_timestamp(if_modified_since)
 
     @property
@@ -177,18 +183,8 @@ class HTTPRequest:
         """A copy for a client to work with, headers included, in which defaults are filled in."""
         request = copy.copy(self)
         request._original = self._original or self
-        request._headers = _to_headers(self._headers)
+        request._headers = HTTPHeaders(self._headers)
         for name, value in defaults.items():
             if getattr(request, name) is None:
                 setattr(request, name, value)
         return request
-
-
-def _to_headers(headers: Mapping[str, Any]) -> HTTPHeaders:
-    """A copy; values that are bytes go over the wire as they are."""
-    if isinstance(headers, HTTPHeaders):
-        return headers.copy()
-    copied = HTTPHeaders()
-    for name, value in headers.items():
-        copied[name] = value.decode("latin-1") if isinstance(value, bytes) else value
-    return copied
