@@ -10,13 +10,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
 
+from typhoon.auth.base import AuthMixin
 from typhoon.auth.errors import AuthError
-from typhoon.httpclient import AsyncHTTPClient
 from typhoon.httputil import url_concat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from typhoon.httpclient import AsyncHTTPClient
     from typhoon.httputil import HTTPServerRequest
 
 _OPENID = "http://specs.openid.net/auth/2.0"
@@ -39,17 +38,13 @@ _TYPES = {alias: uri for group in _ATTRIBUTES.values() for alias, uri in group.i
 _IS_VALID = re.compile(rb"^is_valid:true\r?$", re.MULTILINE)
 
 
-class OpenIdMixin:
+class OpenIdMixin(AuthMixin):
     """Sign-in at an OpenID 2.0 provider, whose address the class has in `_OPENID_ENDPOINT`.
 
     Deprecated: providers have gone over to OpenID Connect, which is another protocol.
     """
 
-    request: "HTTPServerRequest"
     _OPENID_ENDPOINT: str
-
-    if TYPE_CHECKING:
-        redirect: Callable[[str], None]
 
     def authenticate_redirect(
         self,
@@ -60,11 +55,15 @@ class OpenIdMixin:
 
         By default, that is the page of this request; it may be relative. The handler there calls
         `get_authenticated_user`. `ax_attrs` are what to ask for besides the identifier.
+        `ValueError` if there is no such attribute.
         """
         _warn()
         page = _page(self.request)
         return_to = urljoin(page, callback_uri) if callback_uri else page
-        aliases = {alias: uri for name in ax_attrs for alias, uri in _ATTRIBUTES[name].items()}
+        attributes = list(ax_attrs)
+        if unknown := [name for name in attributes if name not in _ATTRIBUTES]:
+            raise ValueError(f"ax_attrs can be {', '.join(_ATTRIBUTES)}, not {unknown[0]!r}")
+        aliases = {alias: uri for name in attributes for alias, uri in _ATTRIBUTES[name].items()}
         arguments = {
             "openid.ns": _OPENID,
             "openid.mode": "checkid_setup",
@@ -79,10 +78,10 @@ class OpenIdMixin:
             for alias, uri in aliases.items():
                 arguments[f"openid.ax.type.{alias}"] = uri
             arguments["openid.ax.required"] = ",".join(aliases)
-        self.redirect(url_concat(self._OPENID_ENDPOINT, arguments))
+        self.redirect(url_concat(self._endpoint("_OPENID_ENDPOINT"), arguments))
 
     async def get_authenticated_user(
-        self, http_client: AsyncHTTPClient | None = None
+        self, http_client: "AsyncHTTPClient | None" = None
     ) -> dict[str, Any]:
         """Ask the provider whether the user who comes from there has really been there.
 
@@ -90,7 +89,7 @@ class OpenIdMixin:
         them, `email`, `name`, `first_name`, `last_name`, `locale` and `username`.
 
         `AuthError` if the user did not sign in, or if the answer was not meant for this page, or
-        if the provider does not know it; `HTTPError` of the HTTP client if it cannot be asked.
+        if the provider does not know it, and `ProviderError` if it answers with an error.
         """
         _warn()
         answer = _arguments(self.request)
@@ -101,18 +100,15 @@ class OpenIdMixin:
         _check_return_to(answer, self.request)
         question = {f"openid.{name}": value for name, value in answer.items()}
         question["openid.mode"] = "check_authentication"
-        if http_client is None:
-            http_client = self.get_auth_http_client()
-        response = await http_client.fetch(
-            self._OPENID_ENDPOINT, method="POST", body=urlencode(question)
+        response = await self._ask(
+            self._endpoint("_OPENID_ENDPOINT"),
+            http_client=http_client,
+            method="POST",
+            body=urlencode(question),
         )
         if not _IS_VALID.search(response.body):
             raise AuthError(f"The provider did not sign this: {response.body[:100]!r}")
         return _user(signed)
-
-    def get_auth_http_client(self) -> AsyncHTTPClient:
-        """Override to ask the provider through another client than the usual one."""
-        return AsyncHTTPClient()
 
 
 def _warn() -> None:
