@@ -8,14 +8,14 @@ import hashlib
 import hmac
 import json
 import secrets
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
+from browser import location, visit
 
-from support import TIMEOUT, Client, Response, Server, running_server
+from support import TIMEOUT, Response, Server, running_server
 from typhoon.auth import AuthError, GoogleMixin, OpenIdMixin
 from typhoon.httpclient import AsyncHTTPClient
 from typhoon.web import Application, RequestHandler
@@ -121,18 +121,7 @@ def site(serve: Serve, provider: str) -> Server:
 
 def follow(answer: Response) -> Response:
     """Do what a browser does with a redirect."""
-    assert answer.status == 302
-    return visit(answer.header("Location"))
-
-
-def visit(url: str, body: bytes | None = None) -> Response:
-    parts = urlsplit(url)
-    headers = {"Host": parts.netloc}
-    if body is not None:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    with Client(socket.create_connection((parts.hostname, parts.port), TIMEOUT)) as client:
-        method = "GET" if body is None else "POST"
-        return client.request(method, f"{parts.path}?{parts.query}", headers, body)
+    return visit(location(answer))
 
 
 def come_back(

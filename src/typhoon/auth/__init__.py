@@ -22,12 +22,14 @@ learn who it was when the user comes back:
 `OpenIdMixin`           OpenID 2.0, for providers that have nothing newer
 ======================= ===================================================================
 
-Where the other site does not let the user in, they raise `AuthError`.
+Where nobody is signed in, they raise an `AuthError`: `AuthDeniedError` if the user or the other
+site says no, `AuthStateError` if this browser did not begin the sign-in, `AuthFetchError` if the
+other site cannot be asked.
 """
 
 from typing import TYPE_CHECKING
 
-from typhoon.auth.errors import AuthError, ProviderError
+from typhoon.auth.errors import AuthDeniedError, AuthError, AuthFetchError, AuthStateError
 from typhoon.auth.facebook import FacebookGraphMixin
 from typhoon.auth.google import GoogleOAuth2Mixin
 from typhoon.auth.oauth1 import OAuthMixin
@@ -36,13 +38,15 @@ from typhoon.auth.openid import OpenIdMixin
 from typhoon.auth.twitter import TwitterMixin
 
 __all__ = [
+    "AuthDeniedError",
     "AuthError",
+    "AuthFetchError",
+    "AuthStateError",
     "FacebookGraphMixin",
     "GoogleOAuth2Mixin",
     "OAuth2Mixin",
     "OAuthMixin",
     "OpenIdMixin",
-    "ProviderError",
     "TwitterMixin",
 ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from typhoon.auth.errors import AuthError, ProviderError
+from typhoon.auth.errors import AuthError, AuthFetchError
 from typhoon.httpclient import HTTPClientError, HTTPRequest
 
 if TYPE_CHECKING:
@@ -34,25 +34,30 @@ async def ask(
             them in what it says, or the client in its own errors, they are hidden.
 
     Raises:
-        ProviderError: It answered with an error.
-        Exception: What the client raises if no answer came.
+        AuthFetchError: It answered with an error, or did not answer.
+        Exception: The request makes no sense to the client.
     """
-    hidden = {form for secret in secrets if secret for form in _forms(secret)}
+    hidden = hide(secrets)
     try:
         return await client.fetch(request)
-    except HTTPClientError as error:
-        if error.response is not None:
-            raise _refusal(error.response, request.url, hidden) from None
-        if not _names_any(error, hidden):
+    except (HTTPClientError, OSError) as error:
+        response = getattr(error, "response", None)
+        if response is not None:
+            raise _refusal(response, request.url, hidden) from None
+        raise _silence(error, request.url, hidden) from (None if _tells(error, hidden) else error)
+    except Exception as error:  # such as an URL that the client does not understand
+        if not _tells(error, hidden):
             raise
-        problem: Exception = error
-    except Exception as error:
-        if not _names_any(error, hidden):
-            raise
-        problem = error
-    # The error has the URL in its text, and so the secret. Its type tells enough.
-    message = f"{place(request.url)} did not answer ({type(problem).__name__})"
-    raise ProviderError(getattr(problem, "code", 599), message) from None
+        raise _silence(error, request.url, hidden) from None
+
+
+def hide(secrets: Iterable[str | None]) -> list[str]:
+    """Secrets as they are and as they look in URLs, the longest first: one may be part of another.
+
+    This is what the functions here take as `hidden`.
+    """
+    forms = {form for text in secrets if text for form in (text, quote(text, ""), quote_plus(text))}
+    return sorted(forms, key=len, reverse=True)
 
 
 def json_object(response: "HTTPResponse") -> Any:
@@ -96,12 +101,23 @@ def what_it_says(answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> tuple
     return name, ": ".join(part for part in (name, _clean(text, hidden) if text else "") if part)
 
 
-def _refusal(response: "HTTPResponse", url: str, hidden: set[str]) -> ProviderError:
+def _refusal(response: "HTTPResponse", url: str, hidden: Iterable[str]) -> AuthFetchError:
     name, text = what_it_says(_said(response), hidden)
     if not text and response.headers.get("Content-Type", "").startswith("text/plain"):
         text = _clean(response.body[:_LARGEST_ERROR].decode("utf-8", "replace"), hidden)
     message = f"{place(url)} says {text or response.reason or 'nothing more'}"
-    return ProviderError(response.code, message, response, name)
+    return AuthFetchError(response.code, message, response, name)
+
+
+def _silence(error: Exception, url: str, hidden: Iterable[str]) -> AuthFetchError:
+    message = f"{place(url)} did not answer: {_clean(error, hidden)}"
+    return AuthFetchError(getattr(error, "code", 599), message)
+
+
+def _tells(error: Exception, hidden: Iterable[str]) -> bool:
+    """Whether an error tells a secret: those that name their URL do, if one is in the query."""
+    text = f"{error} {error!r} {getattr(error, '__notes__', ())}"
+    return any(secret in text for secret in hidden)
 
 
 def _said(response: "HTTPResponse") -> Mapping[str, Any]:
@@ -119,16 +135,6 @@ def _said(response: "HTTPResponse") -> Mapping[str, Any]:
         return answer
     challenge = response.headers.get("WWW-Authenticate", "")[:_LARGEST_ERROR]
     return dict(_CHALLENGE.findall(challenge))
-
-
-def _forms(secret: str) -> tuple[str, ...]:
-    """A secret as it is, and as it looks in URLs."""
-    return secret, quote(secret, safe=""), quote_plus(secret)
-
-
-def _names_any(error: Exception, hidden: set[str]) -> bool:
-    text = f"{error} {error!r}"
-    return any(secret in text for secret in hidden)
 
 
 def _clean(text: Any, hidden: Iterable[str]) -> str:

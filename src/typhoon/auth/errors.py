@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from typhoon.httpclient import HTTPClientError
+from typhoon.web.errors import HTTPError
 
 if TYPE_CHECKING:
     from typhoon.httpclient import HTTPResponse
@@ -12,8 +13,43 @@ class AuthError(Exception):
     """The other site did not say, or not credibly, who the user is."""
 
 
-class ProviderError(AuthError, HTTPClientError):
-    """The other site answered with an error: this says which, and what it said about it.
+class _AnsweredError(AuthError, HTTPError):
+    """What is no fault of this application: a status, and a line in the log, if not caught."""
+
+    _status: int
+
+    def __init__(self, message: str) -> None:
+        HTTPError.__init__(self, self._status, message)
+
+    def __str__(self) -> str:
+        return self._log_message or ""
+
+
+class AuthDeniedError(_AnsweredError):
+    """The user, or the provider in his place, said no. 403 if a handler does not catch it.
+
+    `error` is the provider's code, such as ``"access_denied"``.
+    """
+
+    _status = 403
+
+    def __init__(self, message: str, error: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class AuthStateError(_AnsweredError):
+    """This browser has not asked for the answer that it brings. 400 if a handler does not catch it.
+
+    It is too old, or was used before (as by the browser's button «back»): let the user try again.
+    Or it is forged.
+    """
+
+    _status = 400
+
+
+class AuthFetchError(AuthError, HTTPClientError):
+    """The other site answered a request of ours with an error, or not at all.
 
     Neither the message nor `error` contain a token or a secret.
 

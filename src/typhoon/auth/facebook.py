@@ -59,8 +59,8 @@ class FacebookGraphMixin(OAuth2Mixin):
             ``session_expires``, the seconds that it is good for, as a str.
 
         Raises:
-            AuthError: The ``state`` is not the one that this browser was sent away with.
-            ProviderError: Facebook does not know the code, or does not tell who the user is.
+            AuthStateError: The ``state`` is not the one that this browser was sent away with.
+            AuthFetchError: Facebook does not know the code, or does not tell who the user is.
         """
         proof = self._recall()
         url = self._oauth_request_token_url(redirect_uri, client_id, client_secret, code, proof)

@@ -75,7 +75,7 @@ class GoogleOAuth2Mixin(OAuth2Mixin):
             It says nothing about the user: ask for that with `oauth2_request`.
 
         Raises:
-            AuthError, ProviderError: As `oauth2_token` does.
+            AuthError: As `oauth2_token` does.
         """
         if client_id is None or client_secret is None:
             settings = self.get_google_oauth_settings()

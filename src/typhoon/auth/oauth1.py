@@ -5,18 +5,17 @@ access over there, and exchanges it for an access token when he comes back. Sect
 are those of the RFC.
 """
 
-import base64
-import binascii
 import hmac
 import secrets
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from typhoon.auth.answers import fields, place, what_it_says
+from typhoon.auth.answers import fields, hide, place, what_it_says
 from typhoon.auth.base import AuthMixin
-from typhoon.auth.errors import AuthError
+from typhoon.auth.errors import AuthDeniedError, AuthError, AuthStateError
 from typhoon.auth.signatures import hmac_sha1, signature_base_string
 from typhoon.httputil import url_concat
 
@@ -76,7 +75,7 @@ class OAuthMixin(AuthMixin):
             http_client: The client to use; by default that of `get_auth_http_client`.
 
         Raises:
-            ProviderError: The service does not give a request token.
+            AuthFetchError: The service does not give a request token.
             AuthError: What it gives is none.
             ValueError: `callback_uri`, where the service knows only the registered one.
         """
@@ -98,9 +97,10 @@ class OAuthMixin(AuthMixin):
             service sent with it.
 
         Raises:
-            AuthError: The user did not allow the access, or this browser did not begin the
-                sign-in, or the service does not know the user.
-            ProviderError: The service does not give an access token.
+            AuthDeniedError: The user did not allow the access.
+            AuthStateError: This browser did not begin the sign-in.
+            AuthFetchError: The service does not give an access token.
+            AuthError: What it gives is none, or there is no user for it.
         """
         request_token = self._returned_request_token()
         consumer = self._oauth_consumer_token()
@@ -225,7 +225,7 @@ class OAuthMixin(AuthMixin):
             follow_redirects=False,
         )
         token = _token(response, hidden)
-        pair = (base64.b64encode(token[part].encode()).decode() for part in ("key", "secret"))
+        pair = (b64encode(token[part].encode()).decode() for part in ("key", "secret"))
         self._set_auth_cookie(_COOKIE, "|".join(pair))
         self.redirect(url_concat(authorize_url, {"oauth_token": token["key"], **arguments}))
 
@@ -233,25 +233,24 @@ class OAuthMixin(AuthMixin):
         """The request token with which this browser was sent away, if it comes back with it."""
         key: str | None = self.get_argument("oauth_token", None)
         if key is None:
-            problem = self.get_argument("oauth_problem", None)
-            _, text = what_it_says({"error": problem})
-            raise AuthError(
+            error, text = what_it_says({"error": self.get_argument("oauth_problem", None)})
+            raise AuthDeniedError(
                 "The user did not allow the access: there is no oauth_token"
-                + (f", and the service says {text}" if text else "")
+                + (f", and the service says {text}" if text else ""),
+                error or "access_denied",
             )
         cookie: str | None = self.get_cookie(_COOKIE)
         if not cookie:
-            raise AuthError(
-                f"The cookie {_COOKIE} is missing: this browser did not begin the sign-in,"
-                " or it took too long"
+            raise AuthStateError(
+                f"The cookie {_COOKIE} is missing: this browser did not begin the sign-in here"
             )
         self.clear_cookie(_COOKIE)
         try:
-            known, secret = (base64.b64decode(part).decode() for part in cookie.split("|"))
-        except (binascii.Error, ValueError):
-            raise AuthError(f"The cookie {_COOKIE} is not one that was set here") from None
+            known, secret = (b64decode(part, validate=True).decode() for part in cookie.split("|"))
+        except ValueError:
+            raise AuthStateError(f"The cookie {_COOKIE} is not one that was set here") from None
         if not hmac.compare_digest(known.encode(), key.encode()):
-            raise AuthError("The request token is not the one that this browser was sent away with")
+            raise AuthStateError("This is not the request token that this browser was sent with")
         return {"key": known, "secret": secret}
 
 
@@ -261,7 +260,7 @@ def _token(response: "HTTPResponse", hidden: tuple[str | None, ...]) -> dict[str
     try:
         key, secret = answer.pop("oauth_token"), answer.pop("oauth_token_secret")
     except KeyError:
-        _, text = what_it_says(answer, [value for value in hidden if value])
+        _, text = what_it_says(answer, hide(hidden))
         raise AuthError(
             f"{place(response.request.url)} gave no token" + (f": {text}" if text else "")
         ) from None

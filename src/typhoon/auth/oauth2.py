@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from typhoon.auth.answers import fields, json_object, place, what_it_says
+from typhoon.auth.answers import fields, hide, json_object, place, what_it_says
 from typhoon.auth.base import AuthMixin
-from typhoon.auth.errors import AuthError
+from typhoon.auth.errors import AuthError, AuthStateError
 from typhoon.httputil import url_concat
 
 if TYPE_CHECKING:
@@ -50,12 +50,16 @@ class OAuth2Mixin(AuthMixin):
             without it (§10.12): otherwise others can sign our users in as themselves. A cookie
             keeps it. Off by default, as in Tornado: then the application has to do it.
         _OAUTH_PKCE: Whether to prove, with the code, that it was asked for here (RFC 7636).
+        _OAUTH_TOKEN_IN_HEADER: Whether `oauth2_request` sends the token in the header
+            ``Authorization`` (RFC 6750 §2.1). Off by default, as in Tornado: it is a parameter of
+            the query then, which not every service accepts.
     """
 
     _OAUTH_AUTHORIZE_URL: str
     _OAUTH_ACCESS_TOKEN_URL: str
     _OAUTH_STATE: bool = False
     _OAUTH_PKCE: bool = False
+    _OAUTH_TOKEN_IN_HEADER: bool = False
 
     def authorize_redirect(
         self,
@@ -112,8 +116,9 @@ class OAuth2Mixin(AuthMixin):
             (seconds), ``refresh_token``, ``scope``, ``id_token``.
 
         Raises:
-            AuthError: The ``state`` is not the one that this browser was sent away with.
-            ProviderError: The service does not know the code.
+            AuthStateError: The ``state`` is not the one that this browser was sent away with.
+            AuthFetchError: The service does not know the code.
+            AuthError: What it gives is no token.
         """
         arguments = {
             "grant_type": "authorization_code",
@@ -151,8 +156,7 @@ class OAuth2Mixin(AuthMixin):
 
         Args:
             url: What to ask.
-            access_token: The token that allows it. It is sent as a parameter of the query, as
-                many services want it (RFC 6750 §2.3).
+            access_token: The token that allows it.
             post_args: The fields of a form, which makes it a POST.
             args: Parameters for the query.
 
@@ -160,17 +164,25 @@ class OAuth2Mixin(AuthMixin):
             The answer, which has to be JSON.
 
         Raises:
-            ProviderError: The service refuses.
+            AuthFetchError: The service refuses.
             AuthError: The answer is no JSON.
         """
+        headers = {}
         if access_token is not None:
-            args["access_token"] = access_token
+            if self._OAUTH_TOKEN_IN_HEADER:
+                headers["Authorization"] = f"Bearer {access_token}"
+            else:
+                args["access_token"] = access_token
         options: dict[str, Any] = {}
         if post_args is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
             options = {"method": "POST", "body": urlencode(post_args)}
-            options["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
-        secrets = (access_token, args.get("appsecret_proof"))
-        response = await self._ask(url_concat(url, args), secrets=secrets, **options)
+        response = await self._ask(
+            url_concat(url, args),
+            secrets=(access_token, args.get("appsecret_proof")),
+            headers=headers,
+            **options,
+        )
         return json_object(response)
 
     def _oauth_request_token_url(
@@ -197,7 +209,7 @@ class OAuth2Mixin(AuthMixin):
         answer = fields(response)
         if not answer.get("access_token"):
             # Some say what is wrong with the status of a success.
-            _, text = what_it_says(answer, [value for value in hidden if value])
+            _, text = what_it_says(answer, hide(hidden))
             raise AuthError(
                 f"{place(response.request.url)} gave no access token"
                 + (f": {text}" if text else "")
@@ -224,14 +236,14 @@ class OAuth2Mixin(AuthMixin):
             return {}
         cookie: str | None = self.get_cookie(_COOKIE)
         if not cookie:
-            raise AuthError(
-                f"The cookie {_COOKIE} is missing: this browser did not begin the sign-in,"
-                " or it took too long"
+            raise AuthStateError(
+                f"The cookie {_COOKIE} is missing: this browser did not begin the sign-in here,"
+                " or it took more than an hour"
             )
         self.clear_cookie(_COOKIE)
         state, _, verifier = cookie.partition(".")
         if self._OAUTH_STATE:
             returned: str = self.get_argument("state", "")
             if not state or not hmac.compare_digest(state.encode(), returned.encode()):
-                raise AuthError("The state is not the one that this browser was sent away with")
+                raise AuthStateError("This is not the state that this browser was sent with")
         return {"code_verifier": verifier} if verifier else {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
 
 from typhoon.auth.base import AuthMixin
-from typhoon.auth.errors import AuthError
+from typhoon.auth.errors import AuthDeniedError, AuthStateError
 from typhoon.httputil import url_concat
 
 if TYPE_CHECKING:
@@ -88,14 +88,15 @@ class OpenIdMixin(AuthMixin):
         Returns what it says of the user: `claimed_id`, the identifier; and as far as it tells
         them, `email`, `name`, `first_name`, `last_name`, `locale` and `username`.
 
-        `AuthError` if the user did not sign in, or if the answer was not meant for this page, or
-        if the provider does not know it, and `ProviderError` if it answers with an error.
+        `AuthDeniedError` if the user did not sign in; `AuthStateError` if the answer was not meant
+        for this page, or if the provider does not know it; `AuthFetchError` if the provider
+        answers with an error, or not at all.
         """
         _warn()
         answer = _arguments(self.request)
         mode = answer.get("mode")
         if mode in ("cancel", "setup_needed", "error"):
-            raise AuthError(f"The user did not sign in: the provider says {mode!r}")
+            raise AuthDeniedError(f"The user did not sign in: the provider says {mode!r}", mode)
         signed = _signed(answer)
         _check_return_to(answer, self.request)
         question = {f"openid.{name}": value for name, value in answer.items()}
@@ -107,7 +108,7 @@ class OpenIdMixin(AuthMixin):
             body=urlencode(question),
         )
         if not _IS_VALID.search(response.body):
-            raise AuthError(f"The provider did not sign this: {response.body[:100]!r}")
+            raise AuthStateError(f"The provider did not sign this: {response.body[:100]!r}")
         return _user(signed)
 
 
@@ -136,11 +137,11 @@ def _arguments(request: "HTTPServerRequest") -> dict[str, str]:
     for name, values in request.arguments.items():
         if name.startswith("openid."):
             if len(values) > 1:  # §4.1.2
-                raise AuthError(f"The argument {name} came {len(values)} times")
+                raise AuthStateError(f"The argument {name} came {len(values)} times")
             try:
                 answer[name.removeprefix("openid.")] = values[0].decode()
             except UnicodeDecodeError:
-                raise AuthError(f"The argument {name} is not UTF-8") from None
+                raise AuthStateError(f"The argument {name} is not UTF-8") from None
     return answer
 
 
@@ -155,9 +156,9 @@ def _signed(answer: dict[str, str]) -> dict[str, str]:
     names = set(answer["signed"].split(","))
     for name in ("return_to", "claimed_id", "identity"):
         if name in answer and name not in names:
-            raise AuthError(f"The provider did not sign openid.{name}")
+            raise AuthStateError(f"The provider did not sign openid.{name}")
     if "return_to" not in answer:
-        raise AuthError("The provider did not say for whom this answer is")
+        raise AuthStateError("The provider did not say for whom this answer is")
     return {name: value for name, value in answer.items() if name in names}
 
 
@@ -172,14 +173,14 @@ def _check_return_to(answer: dict[str, str], request: "HTTPServerRequest") -> No
         page = urlsplit(answer["return_to"])
         arguments = parse_qsl(page.query, keep_blank_values=True)
     except ValueError:
-        raise AuthError("openid.return_to is no URL") from None
+        raise AuthStateError("openid.return_to is no URL") from None
     known = request.query_arguments
     if (
         page.netloc.lower() != request.host.lower()
         or unquote(page.path or "/") != unquote(request.path)
         or not all(value.encode() in known.get(name, ()) for name, value in arguments)
     ):
-        raise AuthError(f"This answer is for {answer['return_to']!r}, and not for this page")
+        raise AuthStateError(f"This answer is for {answer['return_to']!r}, and not for this page")
 
 
 def _user(signed: dict[str, str]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class TwitterMixin(OAuthMixin):
             The answer, which has to be JSON.
 
         Raises:
-            ProviderError: Twitter refuses.
+            AuthFetchError: Twitter refuses.
         """
         if path.startswith(("http:", "https:")):
             url = path
