@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from browser import Browser, location, query_of
 
 from support import Server
 from typhoon.auth import AuthFetchError, FacebookGraphMixin
 from typhoon.httputil import url_concat
 from typhoon.web import Application, HTTPError, RequestHandler
+from visits import Browser, location, query_of
 
 Serve = Callable[..., Server]
 

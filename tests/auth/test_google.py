@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from browser import Browser, location, query_of
 from oauth2_provider import ID, SECRET, USER, Store, provider
 
 from support import Server
 from typhoon.auth import GoogleOAuth2Mixin
 from typhoon.web import Application, RequestHandler
+from visits import Browser, location, query_of
 
 Serve = Callable[..., Server]
 

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from browser import Browser, location, query_of
 from oauth1_provider import KEY, SECRET, USER, Store, provider
 
 from support import Response, Server
@@ -17,6 +16,7 @@ from typhoon.auth import AuthDeniedError, AuthError, AuthFetchError, AuthStateEr
 from typhoon.httpclient import AsyncHTTPClient, HTTPClientError
 from typhoon.httputil import url_concat
 from typhoon.web import Application, RequestHandler
+from visits import Browser, location, query_of
 
 Serve = Callable[..., Server]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from browser import Browser, location
 from oauth1_provider import KEY, SECRET, USER, Store, provider
 
 from support import Server
 from typhoon.auth import AuthFetchError, TwitterMixin
 from typhoon.web import Application, RequestHandler
+from visits import Browser, location
 
 Serve = Callable[..., Server]
 

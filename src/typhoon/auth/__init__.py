@@ -51,13 +51,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typhoon.legacy.friendfeed import FriendFeedMixin as FriendFeedMixin
     from typhoon.legacy.google_openid import GoogleMixin as GoogleMixin
 else:
 
     def __getattr__(name: str) -> object:
-        # Only programs that name it have to read it.
+        # Only programs that name them have to read them.
         if name == "GoogleMixin":
             from typhoon.legacy.google_openid import GoogleMixin
 
             return GoogleMixin
+        if name == "FriendFeedMixin":
+            from typhoon.legacy.friendfeed import FriendFeedMixin
+
+            return FriendFeedMixin
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,22 @@
 """What every mixin of this package has."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from typhoon.auth.answers import ask
 from typhoon.httpclient import AsyncHTTPClient, HTTPRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from typhoon.httpclient import HTTPResponse
     from typhoon.httputil import HTTPServerRequest
+
+
+def form(fields: "Mapping[str, Any]", **headers: str) -> dict[str, Any]:
+    """Arguments of `HTTPRequest` that post a form."""
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return {"method": "POST", "headers": headers, "body": urlencode(fields)}
 
 
 class AuthMixin:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from typhoon.auth.answers import fields, hide, place, what_it_says
-from typhoon.auth.base import AuthMixin
+from typhoon.auth.answers import fields, hide, json_object, place, what_it_says
+from typhoon.auth.base import AuthMixin, form
 from typhoon.auth.errors import AuthDeniedError, AuthError, AuthStateError
 from typhoon.auth.signatures import hmac_sha1, signature_base_string
 from typhoon.httputil import url_concat
@@ -162,6 +162,34 @@ class OAuthMixin(AuthMixin):
             url, self._oauth_consumer_token(), access_token, parameters, method
         )
         return {name: value for name, value in protocol.items() if name not in parameters}
+
+    async def _oauth_request(
+        self,
+        url: str,
+        access_token: Mapping[str, Any] | None,
+        post_args: Mapping[str, Any] | None,
+        args: Mapping[str, Any],
+    ) -> Any:
+        """The JSON that a service answers to a request, which is signed if there is a token."""
+        options: dict[str, Any] = {"method": "GET"}
+        if post_args is not None:
+            options = form(post_args)
+        protocol: dict[str, Any] = {}
+        hidden: list[str | None] = []
+        if access_token:
+            parameters = {**args, **(post_args or {})}
+            method = options["method"]
+            protocol = self._oauth_request_parameters(url, access_token, parameters, method)
+            hidden.append(access_token["secret"])
+        query = url_concat(url, {**args, **protocol})
+        return json_object(await self._ask(query, secrets=hidden, **options))
+
+    def _consumer_of_settings(self, service: str, feature: str) -> dict[str, Any]:
+        """What `_oauth_consumer_token` returns if it is in two settings."""
+        pair = {"key": f"{service}_consumer_key", "secret": f"{service}_consumer_secret"}
+        for setting in pair.values():
+            self.require_setting(setting, feature)
+        return {part: self.settings[setting] for part, setting in pair.items()}
 
     def _signed_parameters(
         self,

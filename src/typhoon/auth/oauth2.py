@@ -6,10 +6,9 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from typhoon.auth.answers import fields, hide, json_object, place, what_it_says
-from typhoon.auth.base import AuthMixin
+from typhoon.auth.base import AuthMixin, form
 from typhoon.auth.errors import AuthError, AuthStateError
 from typhoon.httputil import url_concat
 
@@ -135,13 +134,8 @@ class OAuth2Mixin(AuthMixin):
         response = await self._ask(
             self._endpoint("_OAUTH_ACCESS_TOKEN_URL"),
             secrets=hidden,
-            method="POST",
-            headers={
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-            },
-            body=urlencode(arguments),
             follow_redirects=False,  # the secret is for this address alone
+            **form(arguments, Accept="application/json"),
         )
         return self._token(response, hidden)
 
@@ -173,14 +167,10 @@ class OAuth2Mixin(AuthMixin):
                 headers["Authorization"] = f"Bearer {access_token}"
             else:
                 args["access_token"] = access_token
-        options: dict[str, Any] = {}
-        if post_args is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            options = {"method": "POST", "body": urlencode(post_args)}
+        options = {"headers": headers} if post_args is None else form(post_args, **headers)
         response = await self._ask(
             url_concat(url, args),
             secrets=(access_token, args.get("appsecret_proof")),
-            headers=headers,
             **options,
         )
         return json_object(response)

@@ -8,9 +8,9 @@ import re
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_plus, urljoin, urlsplit
 
-from typhoon.auth.base import AuthMixin
+from typhoon.auth.base import AuthMixin, form
 from typhoon.auth.errors import AuthDeniedError, AuthStateError
 from typhoon.httputil import url_concat
 
@@ -104,8 +104,7 @@ class OpenIdMixin(AuthMixin):
         response = await self._ask(
             self._endpoint("_OPENID_ENDPOINT"),
             http_client=http_client,
-            method="POST",
-            body=urlencode(question),
+            **form(question),
         )
         if not _IS_VALID.search(response.body):
             raise AuthStateError(f"The provider did not sign this: {response.body[:100]!r}")

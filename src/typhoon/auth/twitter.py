@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
-from typhoon.auth.answers import json_object
 from typhoon.auth.oauth1 import OAuthMixin
-from typhoon.httputil import url_concat
 
 
 class TwitterMixin(OAuthMixin):
@@ -76,25 +73,10 @@ class TwitterMixin(OAuthMixin):
             url = path
         else:
             url = f"{self._TWITTER_BASE_URL}/{path.removeprefix('/')}.json"
-        options: dict[str, Any] = {}
-        if post_args is not None:
-            options = {"method": "POST", "body": urlencode(post_args)}
-            options["headers"] = {"Content-Type": "application/x-www-form-urlencoded"}
-        hidden: list[str | None] = []
-        if access_token:
-            parameters = {**args, **(post_args or {})}
-            method = options.get("method", "GET")
-            args.update(self._oauth_request_parameters(url, access_token, parameters, method))
-            hidden.append(access_token["secret"])
-        return json_object(await self._ask(url_concat(url, args), secrets=hidden, **options))
+        return await self._oauth_request(url, access_token, post_args, args)
 
     def _oauth_consumer_token(self) -> dict[str, Any]:
-        for name in ("twitter_consumer_key", "twitter_consumer_secret"):
-            self.require_setting(name, "TwitterMixin")
-        return {
-            "key": self.settings["twitter_consumer_key"],
-            "secret": self.settings["twitter_consumer_secret"],
-        }
+        return self._consumer_of_settings("twitter", "TwitterMixin")
 
     async def _oauth_get_user_future(self, access_token: dict[str, Any]) -> dict[str, Any]:
         user: dict[str, Any] = await self.twitter_request(
