@@ -2,88 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
-import hmac
 import json
-import secrets
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from support import TIMEOUT, Client, Response, Server, running_server
-from typhoon.auth import AuthError, GoogleMixin, OpenIdMixin
+from openid_provider import AX, BEN, EMAIL, NS, Provider
+from support import Response, Server, running_server
+from typhoon.auth import AuthDeniedError, AuthError, AuthFetchError, AuthStateError, OpenIdMixin
 from typhoon.httpclient import AsyncHTTPClient
 from typhoon.web import Application, RequestHandler
+from visits import location, visit
 
 pytestmark = pytest.mark.filterwarnings("ignore:OpenIdMixin is deprecated:DeprecationWarning")
-
-NS = "http://specs.openid.net/auth/2.0"
-AX = "http://openid.net/srv/ax/1.0"
-EMAIL = "http://axschema.org/contact/email"
-PERSON = {
-    EMAIL: "ben@example.com",
-    "http://axschema.org/namePerson/first": "Ben",
-    "http://axschema.org/namePerson/last": "Bé & Co",
-    "http://axschema.org/pref/language": "en-US",
-}
-
-
-class Provider(RequestHandler):
-    """OpenID 2.0 with private associations: GET signs in (§10), POST verifies (§11.4.2)."""
-
-    key = secrets.token_bytes(32)
-    known_nonces: set[str] = set()
-
-    def get(self) -> None:
-        asked = {name: values[-1].decode() for name, values in self.request.arguments.items()}
-        assert asked["openid.ns"] == NS
-        assert asked["openid.mode"] == "checkid_setup"
-        assert asked["openid.return_to"].startswith(asked["openid.realm"])
-        answer = {
-            "ns": NS,
-            "mode": "id_res",
-            "op_endpoint": self.request.full_url().partition("?")[0],
-            "claimed_id": "https://id.example.com/ben",
-            "identity": "https://id.example.com/ben",
-            "return_to": asked["openid.return_to"],
-            "response_nonce": "2026-01-01T00:00:00Z" + secrets.token_hex(8),
-            "assoc_handle": "private",
-            "ns.ext1": AX,
-            "ext1.mode": "fetch_response",
-        }
-        for number, alias in enumerate(asked["openid.ax.required"].split(",")):
-            uri = asked[f"openid.ax.type.{alias}"]
-            if uri in PERSON:
-                answer[f"ext1.type.a{number}"] = uri
-                answer[f"ext1.value.a{number}"] = PERSON[uri]
-        answer["signed"] = ",".join(name for name in answer if name not in ("ns", "mode"))
-        self.known_nonces.add(answer["response_nonce"])
-        answer["sig"] = self.sign(answer)
-        arguments = {f"openid.{name}": value for name, value in answer.items()}
-        joint = "&" if "?" in answer["return_to"] else "?"
-        self.redirect(answer["return_to"] + joint + urlencode(arguments))
-
-    def post(self) -> None:
-        asked = {
-            name.removeprefix("openid."): values[-1].decode()
-            for name, values in self.request.body_arguments.items()
-        }
-        assert asked["mode"] == "check_authentication"
-        try:
-            valid = hmac.compare_digest(self.sign(asked), asked["sig"])
-            self.known_nonces.remove(asked["response_nonce"])
-        except KeyError:
-            valid = False
-        self.write(f"ns:{NS}\nis_valid:{'true' if valid else 'false'}\n")
-
-    def sign(self, answer: dict[str, str]) -> str:
-        text = "".join(f"{name}:{answer[name]}\n" for name in answer["signed"].split(","))
-        return base64.b64encode(hmac.digest(self.key, text.encode(), hashlib.sha256)).decode()
 
 
 class Login(RequestHandler, OpenIdMixin):
@@ -121,18 +54,7 @@ def site(serve: Serve, provider: str) -> Server:
 
 def follow(answer: Response) -> Response:
     """Do what a browser does with a redirect."""
-    assert answer.status == 302
-    return visit(answer.header("Location"))
-
-
-def visit(url: str, body: bytes | None = None) -> Response:
-    parts = urlsplit(url)
-    headers = {"Host": parts.netloc}
-    if body is not None:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    with Client(socket.create_connection((parts.hostname, parts.port), TIMEOUT)) as client:
-        method = "GET" if body is None else "POST"
-        return client.request(method, f"{parts.path}?{parts.query}", headers, body)
+    return visit(location(answer))
 
 
 def come_back(
@@ -144,16 +66,6 @@ def come_back(
     if change is not None:
         change(arguments)
     return visit(site.url(target) + "?" + urlencode(arguments))
-
-
-BEN = {
-    "claimed_id": "https://id.example.com/ben",
-    "email": "ben@example.com",
-    "first_name": "Ben",
-    "last_name": "Bé & Co",
-    "name": "Ben Bé & Co",
-    "locale": "en-us",
-}
 
 
 def test_signing_in(site):
@@ -346,80 +258,36 @@ def test_it_is_deprecated(serve):
     assert serve(Application([("/", Handler)])).get("/").status == 302
 
 
-# As in the long overview, with callbacks.
-
-
-def overview(endpoint: str) -> Application:
-    import typhoon.auth
-    import typhoon.web
-
-    with pytest.warns(DeprecationWarning, match="asynchronous is deprecated"):
-
-        class GoogleHandler(typhoon.web.RequestHandler, typhoon.auth.GoogleMixin):
-            @typhoon.web.asynchronous
-            def get(self):
-                if self.get_argument("openid.mode", None):
-                    self.get_authenticated_user(self._on_auth)
-                    return
-                self.authenticate_redirect()
-
-            def _on_auth(self, user):
-                if not user:
-                    self.authenticate_redirect()
-                    return
-                # Save the user with, e.g., set_secure_cookie()
-                self.set_secure_cookie("user", user["email"])
-                if user["email"] == self.get_argument("fail", None):
-                    raise ZeroDivisionError
-                self.finish("Hello, " + user["name"])
-
-    GoogleHandler._OPENID_ENDPOINT = endpoint
-    return Application([("/login", GoogleHandler)], cookie_secret="secret")
-
-
-def test_google_handler(serve, provider):
-    site = serve(overview(provider))
-    answer = follow(follow(visit(site.url("/login"))))
-    assert answer.text == "Hello, Ben Bé & Co"
-    assert answer.header("Set-Cookie").startswith("user=2|1:0|")
-
-
-def test_google_handler_begins_again_if_nobody_was_signed_in(serve, provider, caplog):
-    site = serve(overview(provider))
-    answer = visit(site.url("/login?openid.mode=cancel"))
-    assert answer.status == 302
-    assert answer.header("Location").startswith(provider)
-    assert "openid.mode=cancel" not in answer.header("Location")
-    assert "Nobody has been signed in: The user did not sign in" in caplog.text
-
-
-def test_google_handler_begins_again_if_the_provider_cannot_be_asked(serve, caplog):
-    site = serve(overview("http://127.0.0.1:9/"))
-    assert visit(site.url("/login?openid.mode=id_res")).status == 302
-    assert "Nobody has been signed in" in caplog.text
-
-
-def test_an_exception_in_the_callback_is_answered(serve, provider):
-    site = serve(overview(provider))
-    answer = follow(follow(visit(site.url("/login?fail=ben@example.com"))))
-    assert answer.status == 500
-
-
-def test_google_mixin_without_a_callback(serve, provider):
-    class Handler(RequestHandler, GoogleMixin):
-        _OPENID_ENDPOINT = provider
-
+def test_statuses_of_errors_that_nobody_catches(serve, provider):
+    class Uncaught(Login):
         async def get(self) -> None:
-            if self.get_argument("openid.mode", None):
-                self.write(await asyncio.wait_for(self.get_authenticated_user(), TIMEOUT))
-            else:
-                self.authenticate_redirect()
+            self.write(await self.get_authenticated_user())
 
-    site = serve(Application([("/login", Handler)]))
-    assert json.loads(follow(follow(visit(site.url("/login")))).body) == BEN
+    site = serve(Application([("/login", Uncaught, {"endpoint": provider})]))
+    for query, status in (("cancel", 403), ("id_res", 400), ("id_res&openid.signed=a", 400)):
+        assert visit(site.url("/login?openid.mode=" + query)).status == status
+    assert issubclass(AuthDeniedError, AuthError)
+    assert issubclass(AuthStateError, AuthError)
 
 
-def test_where_google_was():
-    assert GoogleMixin._OPENID_ENDPOINT == "https://www.google.com/accounts/o8/ud"
-    with pytest.raises(AttributeError, match="no attribute 'NothingMixin'"):
-        __import__("typhoon.auth").auth.NothingMixin
+def test_a_provider_that_cannot_be_asked(serve):
+    class Unanswered(Login):
+        async def get(self) -> None:
+            with pytest.raises(AuthFetchError, match="did not answer"):
+                await self.get_authenticated_user()
+            self.write("told")
+
+    rules = [("/login", Unanswered, {"endpoint": "http://127.0.0.1:9/"})]
+    assert serve(Application(rules)).get("/login?openid.mode=id_res").text == "told"
+
+
+def test_attributes_that_are_not_known(serve):
+    class Handler(RequestHandler, OpenIdMixin):
+        _OPENID_ENDPOINT = "https://id.example.com/"
+
+        def get(self) -> None:
+            with pytest.raises(ValueError, match="name, email, language, username, not 'age'"):
+                self.authenticate_redirect(ax_attrs=["email", "age"])
+            self.write("told")
+
+    assert serve(Application([("/", Handler)])).get("/").text == "told"

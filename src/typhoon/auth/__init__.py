@@ -3,33 +3,66 @@
 A mixin for each protocol gives a handler the methods to send the user to the other site, and to
 learn who it was when the user comes back:
 
-    class LoginHandler(RequestHandler, OpenIdMixin):
-        _OPENID_ENDPOINT = "https://id.example.com/openid"
+    class LoginHandler(RequestHandler, GoogleOAuth2Mixin):
+        _OAUTH_STATE = True
 
         async def get(self):
-            if self.get_argument("openid.mode", None):
-                user = await self.get_authenticated_user()
-                self.set_signed_cookie("user", user["claimed_id"])
-                self.redirect("/")
+            here = "https://www.example.com/login"
+            if self.get_argument("code", None):
+                access = await self.get_authenticated_user(here, self.get_argument("code"))
+                ...
             else:
-                self.authenticate_redirect()
+                self.authorize_redirect(
+                    here, self.get_google_oauth_settings()["key"], scope=["profile", "email"]
+                )
+
+======================= ===================================================================
+`OAuth2Mixin`           OAuth 2.0; `GoogleOAuth2Mixin` and `FacebookGraphMixin` build on it
+`OAuthMixin`            OAuth 1.0 and 1.0a; `TwitterMixin` builds on it
+`OpenIdMixin`           OpenID 2.0, for providers that have nothing newer
+======================= ===================================================================
+
+Where nobody is signed in, they raise an `AuthError`: `AuthDeniedError` if the user or the other
+site says no, `AuthStateError` if this browser did not begin the sign-in, `AuthFetchError` if the
+other site cannot be asked.
 """
 
 from typing import TYPE_CHECKING
 
-from typhoon.auth.errors import AuthError
+from typhoon.auth.errors import AuthDeniedError, AuthError, AuthFetchError, AuthStateError
+from typhoon.auth.facebook import FacebookGraphMixin
+from typhoon.auth.google import GoogleOAuth2Mixin
+from typhoon.auth.oauth1 import OAuthMixin
+from typhoon.auth.oauth2 import OAuth2Mixin
 from typhoon.auth.openid import OpenIdMixin
+from typhoon.auth.twitter import TwitterMixin
 
-__all__ = ["AuthError", "OpenIdMixin"]
+__all__ = [
+    "AuthDeniedError",
+    "AuthError",
+    "AuthFetchError",
+    "AuthStateError",
+    "FacebookGraphMixin",
+    "GoogleOAuth2Mixin",
+    "OAuth2Mixin",
+    "OAuthMixin",
+    "OpenIdMixin",
+    "TwitterMixin",
+]
 
 if TYPE_CHECKING:
+    from typhoon.legacy.friendfeed import FriendFeedMixin as FriendFeedMixin
     from typhoon.legacy.google_openid import GoogleMixin as GoogleMixin
 else:
 
     def __getattr__(name: str) -> object:
-        # Only programs that name it have to read it.
+        # Only programs that name them have to read them.
         if name == "GoogleMixin":
             from typhoon.legacy.google_openid import GoogleMixin
 
             return GoogleMixin
+        if name == "FriendFeedMixin":
+            from typhoon.legacy.friendfeed import FriendFeedMixin
+
+            return FriendFeedMixin
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

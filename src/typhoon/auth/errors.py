@@ -1,5 +1,74 @@
 """What goes wrong between two sites."""
 
+from typing import TYPE_CHECKING
+
+from typhoon.httpclient import HTTPClientError
+from typhoon.web.errors import HTTPError
+
+if TYPE_CHECKING:
+    from typhoon.httpclient import HTTPResponse
+
 
 class AuthError(Exception):
     """The other site did not say, or not credibly, who the user is."""
+
+
+class _AnsweredError(AuthError, HTTPError):
+    """What is no fault of this application: a status, and a line in the log, if not caught."""
+
+    _status: int
+
+    def __init__(self, message: str) -> None:
+        HTTPError.__init__(self, self._status, message)
+
+    def __str__(self) -> str:
+        return self._log_message or ""
+
+
+class AuthDeniedError(_AnsweredError):
+    """The user, or the provider in his place, said no. 403 if a handler does not catch it.
+
+    `error` is the provider's code, such as ``"access_denied"``.
+    """
+
+    _status = 403
+
+    def __init__(self, message: str, error: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class AuthStateError(_AnsweredError):
+    """This browser has not asked for the answer that it brings. 400 if a handler does not catch it.
+
+    It is too old, or was used before (as by the browser's button «back»): let the user try again.
+    Or it is forged.
+    """
+
+    _status = 400
+
+
+class AuthFetchError(AuthError, HTTPClientError):
+    """The other site answered a request of ours with an error, or not at all.
+
+    Neither the message nor `error` contain a token or a secret.
+
+    Attributes:
+        code: The status code; 599 if there was no answer.
+        message: Who said what.
+        response: The answer, or None.
+        error: The name that the site has for the error, such as ``invalid_grant`` (RFC 6749
+            §5.2); None if it has none.
+    """
+
+    error: str | None
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        response: "HTTPResponse | None" = None,
+        error: str | None = None,
+    ) -> None:
+        super().__init__(code, message, response)
+        self.error = error

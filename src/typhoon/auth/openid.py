@@ -8,15 +8,14 @@ import re
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_plus, urljoin, urlsplit
 
-from typhoon.auth.errors import AuthError
-from typhoon.httpclient import AsyncHTTPClient
+from typhoon.auth.base import AuthMixin, form
+from typhoon.auth.errors import AuthDeniedError, AuthStateError
 from typhoon.httputil import url_concat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from typhoon.httpclient import AsyncHTTPClient
     from typhoon.httputil import HTTPServerRequest
 
 _OPENID = "http://specs.openid.net/auth/2.0"
@@ -39,17 +38,13 @@ _TYPES = {alias: uri for group in _ATTRIBUTES.values() for alias, uri in group.i
 _IS_VALID = re.compile(rb"^is_valid:true\r?$", re.MULTILINE)
 
 
-class OpenIdMixin:
+class OpenIdMixin(AuthMixin):
     """Sign-in at an OpenID 2.0 provider, whose address the class has in `_OPENID_ENDPOINT`.
 
     Deprecated: providers have gone over to OpenID Connect, which is another protocol.
     """
 
-    request: "HTTPServerRequest"
     _OPENID_ENDPOINT: str
-
-    if TYPE_CHECKING:
-        redirect: Callable[[str], None]
 
     def authenticate_redirect(
         self,
@@ -60,11 +55,15 @@ class OpenIdMixin:
 
         By default, that is the page of this request; it may be relative. The handler there calls
         `get_authenticated_user`. `ax_attrs` are what to ask for besides the identifier.
+        `ValueError` if there is no such attribute.
         """
         _warn()
         page = _page(self.request)
         return_to = urljoin(page, callback_uri) if callback_uri else page
-        aliases = {alias: uri for name in ax_attrs for alias, uri in _ATTRIBUTES[name].items()}
+        attributes = list(ax_attrs)
+        if unknown := [name for name in attributes if name not in _ATTRIBUTES]:
+            raise ValueError(f"ax_attrs can be {', '.join(_ATTRIBUTES)}, not {unknown[0]!r}")
+        aliases = {alias: uri for name in attributes for alias, uri in _ATTRIBUTES[name].items()}
         arguments = {
             "openid.ns": _OPENID,
             "openid.mode": "checkid_setup",
@@ -79,40 +78,37 @@ class OpenIdMixin:
             for alias, uri in aliases.items():
                 arguments[f"openid.ax.type.{alias}"] = uri
             arguments["openid.ax.required"] = ",".join(aliases)
-        self.redirect(url_concat(self._OPENID_ENDPOINT, arguments))
+        self.redirect(url_concat(self._endpoint("_OPENID_ENDPOINT"), arguments))
 
     async def get_authenticated_user(
-        self, http_client: AsyncHTTPClient | None = None
+        self, http_client: "AsyncHTTPClient | None" = None
     ) -> dict[str, Any]:
         """Ask the provider whether the user who comes from there has really been there.
 
         Returns what it says of the user: `claimed_id`, the identifier; and as far as it tells
         them, `email`, `name`, `first_name`, `last_name`, `locale` and `username`.
 
-        `AuthError` if the user did not sign in, or if the answer was not meant for this page, or
-        if the provider does not know it; `HTTPError` of the HTTP client if it cannot be asked.
+        `AuthDeniedError` if the user did not sign in; `AuthStateError` if the answer was not meant
+        for this page, or if the provider does not know it; `AuthFetchError` if the provider
+        answers with an error, or not at all.
         """
         _warn()
         answer = _arguments(self.request)
         mode = answer.get("mode")
         if mode in ("cancel", "setup_needed", "error"):
-            raise AuthError(f"The user did not sign in: the provider says {mode!r}")
+            raise AuthDeniedError(f"The user did not sign in: the provider says {mode!r}", mode)
         signed = _signed(answer)
         _check_return_to(answer, self.request)
         question = {f"openid.{name}": value for name, value in answer.items()}
         question["openid.mode"] = "check_authentication"
-        if http_client is None:
-            http_client = self.get_auth_http_client()
-        response = await http_client.fetch(
-            self._OPENID_ENDPOINT, method="POST", body=urlencode(question)
+        response = await self._ask(
+            self._endpoint("_OPENID_ENDPOINT"),
+            http_client=http_client,
+            **form(question),
         )
         if not _IS_VALID.search(response.body):
-            raise AuthError(f"The provider did not sign this: {response.body[:100]!r}")
+            raise AuthStateError(f"The provider did not sign this: {response.body[:100]!r}")
         return _user(signed)
-
-    def get_auth_http_client(self) -> AsyncHTTPClient:
-        """Override to ask the provider through another client than the usual one."""
-        return AsyncHTTPClient()
 
 
 def _warn() -> None:
@@ -140,11 +136,11 @@ def _arguments(request: "HTTPServerRequest") -> dict[str, str]:
     for name, values in request.arguments.items():
         if name.startswith("openid."):
             if len(values) > 1:  # §4.1.2
-                raise AuthError(f"The argument {name} came {len(values)} times")
+                raise AuthStateError(f"The argument {name} came {len(values)} times")
             try:
                 answer[name.removeprefix("openid.")] = values[0].decode()
             except UnicodeDecodeError:
-                raise AuthError(f"The argument {name} is not UTF-8") from None
+                raise AuthStateError(f"The argument {name} is not UTF-8") from None
     return answer
 
 
@@ -159,9 +155,9 @@ def _signed(answer: dict[str, str]) -> dict[str, str]:
     names = set(answer["signed"].split(","))
     for name in ("return_to", "claimed_id", "identity"):
         if name in answer and name not in names:
-            raise AuthError(f"The provider did not sign openid.{name}")
+            raise AuthStateError(f"The provider did not sign openid.{name}")
     if "return_to" not in answer:
-        raise AuthError("The provider did not say for whom this answer is")
+        raise AuthStateError("The provider did not say for whom this answer is")
     return {name: value for name, value in answer.items() if name in names}
 
 
@@ -176,14 +172,14 @@ def _check_return_to(answer: dict[str, str], request: "HTTPServerRequest") -> No
         page = urlsplit(answer["return_to"])
         arguments = parse_qsl(page.query, keep_blank_values=True)
     except ValueError:
-        raise AuthError("openid.return_to is no URL") from None
+        raise AuthStateError("openid.return_to is no URL") from None
     known = request.query_arguments
     if (
         page.netloc.lower() != request.host.lower()
         or unquote(page.path or "/") != unquote(request.path)
         or not all(value.encode() in known.get(name, ()) for name, value in arguments)
     ):
-        raise AuthError(f"This answer is for {answer['return_to']!r}, and not for this page")
+        raise AuthStateError(f"This answer is for {answer['return_to']!r}, and not for this page")
 
 
 def _user(signed: dict[str, str]) -> dict[str, Any]:
