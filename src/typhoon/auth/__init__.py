@@ -19,8 +19,33 @@ from typing import TYPE_CHECKING
 
 from typhoon.auth.errors import AuthError
 from typhoon.auth.openid import OpenIdMixin
+from typhoon.auth.openidconnect import (
+    AuthConfigurationError,
+    AuthDeniedError,
+    AuthProviderError,
+    AuthStateError,
+    AuthTokenError,
+    LogoutToken,
+    OpenIDConnectMixin,
+    OpenIDProvider,
+    OpenIDTokens,
+    OpenIDUser,
+)
 
-__all__ = ["AuthError", "OpenIdMixin"]
+__all__ = [
+    "AuthConfigurationError",
+    "AuthDeniedError",
+    "AuthError",
+    "AuthProviderError",
+    "AuthStateError",
+    "AuthTokenError",
+    "LogoutToken",
+    "OpenIDConnectMixin",
+    "OpenIDProvider",
+    "OpenIDTokens",
+    "OpenIDUser",
+    "OpenIdMixin",
+]
 
 if TYPE_CHECKING:
     from typhoon.legacy.google_openid import GoogleMixin as GoogleMixin
