@@ -92,8 +92,9 @@ def error_of(issuer: str, code: object, description: object) -> AuthError:
     said = f"{issuer} says {quoted(code)}"
     if description:
         said += f" ({quoted(description)})"
+    code = str(code)
     if code in _DENIED:
-        return AuthDeniedError(f"The user did not sign in: {said}", str(code))
+        return AuthDeniedError(f"The user did not sign in: {said}", code)
     if code in _PROVIDER:
         return AuthProviderError(f"The provider has a problem: {said}")
     if code == "invalid_grant":
@@ -101,5 +102,5 @@ def error_of(issuer: str, code: object, description: object) -> AuthError:
             f"{said}: the code or the refresh token has been used before, or is too old; sign in"
             " again"
         )
-    advice = _ADVICE.get(str(code), "compare the settings with those of the client there")
+    advice = _ADVICE.get(code, "compare the settings with those of the client there")
     return AuthConfigurationError(f"The provider refuses this application: {said}; {advice}")
