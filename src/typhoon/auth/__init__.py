@@ -35,17 +35,35 @@ from typhoon.auth.google import GoogleOAuth2Mixin
 from typhoon.auth.oauth1 import OAuthMixin
 from typhoon.auth.oauth2 import OAuth2Mixin
 from typhoon.auth.openid import OpenIdMixin
+from typhoon.auth.openidconnect import (
+    AuthConfigurationError,
+    AuthProviderError,
+    AuthTokenError,
+    LogoutToken,
+    OpenIDConnectMixin,
+    OpenIDProvider,
+    OpenIDTokens,
+    OpenIDUser,
+)
 from typhoon.auth.twitter import TwitterMixin
 
 __all__ = [
+    "AuthConfigurationError",
     "AuthDeniedError",
     "AuthError",
     "AuthFetchError",
+    "AuthProviderError",
     "AuthStateError",
+    "AuthTokenError",
     "FacebookGraphMixin",
     "GoogleOAuth2Mixin",
+    "LogoutToken",
     "OAuth2Mixin",
     "OAuthMixin",
+    "OpenIDConnectMixin",
+    "OpenIDProvider",
+    "OpenIDTokens",
+    "OpenIDUser",
     "OpenIdMixin",
     "TwitterMixin",
 ]

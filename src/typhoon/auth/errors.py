@@ -13,7 +13,7 @@ class AuthError(Exception):
     """The other site did not say, or not credibly, who the user is."""
 
 
-class _AnsweredError(AuthError, HTTPError):
+class AnsweredError(AuthError, HTTPError):
     """What is no fault of this application: a status, and a line in the log, if not caught."""
 
     _status: int
@@ -25,7 +25,7 @@ class _AnsweredError(AuthError, HTTPError):
         return self._log_message or ""
 
 
-class AuthDeniedError(_AnsweredError):
+class AuthDeniedError(AnsweredError):
     """The user, or the provider in his place, said no. 403 if a handler does not catch it.
 
     `error` is the provider's code, such as ``"access_denied"``.
@@ -38,7 +38,7 @@ class AuthDeniedError(_AnsweredError):
         self.error = error
 
 
-class AuthStateError(_AnsweredError):
+class AuthStateError(AnsweredError):
     """This browser has not asked for the answer that it brings. 400 if a handler does not catch it.
 
     It is too old, or was used before (as by the browser's button «back»): let the user try again.

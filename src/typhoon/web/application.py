@@ -119,6 +119,7 @@ class Application(ReversibleRouter):
     - `cross_origin_protection`: refuse requests that pages of other sites make, but for GET, HEAD
       and OPTIONS. `trusted_origins` is a list of those that may, as "https://example.com".
     - `login_url`: where `@authenticated` sends those who are not signed in.
+    - `openid_connect`: a `typhoon.auth.OpenIDProvider`, or a dict of several by name.
     - `xsrf_cookies`: refuse requests without the token of the user's cookie, but for GET, HEAD
       and OPTIONS: see `RequestHandler.check_xsrf_cookie`. `xsrf_cookie_name` ("_xsrf"),
       `xsrf_cookie_version` (2) and `xsrf_cookie_kwargs` (keywords of `set_cookie`) say how that

@@ -91,4 +91,9 @@ class SignInMixin:
             if parts.scheme not in ("http", "https") or parts.netloc != self.request.host:
                 return default
             url = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return url if _LOCAL_PATH.fullmatch(url) else default
+        return url if is_local_path(url) else default
+
+
+def is_local_path(url: str) -> bool:
+    """Whether browsers read this as a path of the site that they are on."""
+    return _LOCAL_PATH.fullmatch(url) is not None
