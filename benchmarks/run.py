@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import clients
 import environment
 import templates
 import toolkit
@@ -20,7 +21,7 @@ from toolkit_run import ToolkitBench
 from workloads import Workload, make_files, make_workloads
 
 HERE = Path(__file__).parent
-TASKS = (*toolkit.TASKS, *templates.TASKS)
+TASKS = (*toolkit.TASKS, *templates.TASKS, *clients.TASKS)
 FAMILIES = tuple(dict.fromkeys(task.family for task in TASKS))
 LIBRARIES = tuple(dict.fromkeys(peer.library for task in TASKS for peer in task.peers))
 PARTIAL = HERE / ".partial"
@@ -232,6 +233,15 @@ def main() -> None:
                     toolkit.choose(templates.TASKS, some),
                     libraries,
                 ),
+                "clients": ToolkitReport(
+                    "HTTP clients",
+                    "Fetching from nginx on the other CPU. Typhoon's default client against others "
+                    "on the same loop, on uvloop against those that have none, and its client on "
+                    "libcurl against Tornado's",
+                    toolkit.choose(clients.TASKS, some),
+                    libraries,
+                    most_rounds=clients.MOST_ROUNDS,
+                ),
             },
         )
         bench = Bench(report, Wrk(client_cpu, scratch), server_cpu, scratch, files)
@@ -242,7 +252,7 @@ def main() -> None:
         for part in report.parts.values():
             ToolkitBench(
                 part,
-                rounds=options.rounds,
+                rounds=min(options.rounds, part.most_rounds),
                 seconds=options.seconds,
                 python=environment.PYTHON,
                 server_cpu=server_cpu,

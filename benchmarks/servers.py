@@ -10,6 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
+CERTIFICATE = HERE.parent / "src" / "typhoon" / "testing" / "localhost.crt"
 START_LIMIT = 20.0
 STOP_LIMIT = 5.0
 
@@ -99,11 +100,15 @@ SERVERS = [
 
 
 class Process:
-    """A started server, pinned to one CPU, answering on 127.0.0.1:`port`."""
+    """A started server, pinned to one CPU, answering on 127.0.0.1:`port`.
+
+    nginx also answers on `tls_port`.
+    """
 
     def __init__(self, server: Server, python: Path, cpu: int, scratch: Path, files: Path) -> None:
         self.server = server
         self.port = _free_port()
+        self.tls_port = 0 if server.is_python else _free_port()
         self._log_path = scratch / f"{server.name.replace(' ', '-')}.log"
         places = {
             "{port}": str(self.port),
@@ -112,7 +117,7 @@ class Process:
             "{nginx.conf}": str(scratch / "nginx.conf"),
         }
         if not server.is_python:
-            _write_nginx_conf(scratch / "nginx.conf", self.port, files)
+            _write_nginx_conf(scratch / "nginx.conf", self.port, self.tls_port, files)
         arguments = [places.get(argument, argument) for argument in server.command]
         command = [str(python), *arguments] if server.is_python else arguments
         with self._log_path.open("wb") as log:
@@ -207,7 +212,7 @@ def environment_of(**more: str) -> dict[str, str]:
         **os.environ,
         **more,
         # Typhoon runs from the checkout, everything else from the environment of its own.
-        "PYTHONPATH": str(HERE.parent / "src"),
+        "PYTHONPATH": os.pathsep.join([str(HERE.parent / "src"), str(APPS)]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
@@ -228,6 +233,15 @@ def _tree(pid: int) -> list[int]:
     return [pid, *(below for child in children.split() for below in _tree(int(child)))]
 
 
-def _write_nginx_conf(path: Path, port: int, files: Path) -> None:
-    template = (APPS / "nginx.conf").read_text()
-    path.write_text(template.replace("@PORT@", str(port)).replace("@FILES@", str(files)))
+def _write_nginx_conf(path: Path, port: int, tls_port: int, files: Path) -> None:
+    text = (APPS / "nginx.conf").read_text()
+    places = {
+        "@PORT@": str(port),
+        "@TLS_PORT@": str(tls_port),
+        "@CERTIFICATE@": str(CERTIFICATE),
+        "@KEY@": str(CERTIFICATE.with_suffix(".key")),
+        "@FILES@": str(files),
+    }
+    for place, value in places.items():
+        text = text.replace(place, value)
+    path.write_text(text)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+SUBJECT = "typhoon"
 UVLOOP = "uvloop"
 ASYNCIO = "asyncio"
 OWN = "its own"
@@ -14,7 +15,8 @@ class Peer:
     """A library on an event loop. `program` follows the interpreter's path.
 
     `packages` are the distributions whose versions the report gives. A limit shows what can be
-    had at all; it is no peer to be compared with.
+    had at all; it is no peer to be compared with. `counterpart` is the library of Typhoon's that it
+    is compared with.
     """
 
     library: str
@@ -22,6 +24,7 @@ class Peer:
     program: tuple[str, ...]
     packages: tuple[str, ...] = ()
     is_limit: bool = False
+    counterpart: str = SUBJECT
 
     @property
     def name(self) -> str:
@@ -35,7 +38,11 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is measured. `job` is what the programs are told to do; `unit` is what is counted."""
+    """What is measured.
+
+    `job` is what the programs are told to do; `unit` is what is counted; `memory_bar` is how many
+    MiB the process may grow by, where that is measured.
+    """
 
     name: str
     family: str
@@ -43,9 +50,10 @@ class Task:
     title: str
     unit: str
     peers: tuple[Peer, ...]
+    memory_bar: float | None = None
 
 
-def _on_both(
+def on_both(
     library: str, *program: str, packages: tuple[str, ...] = (), is_limit: bool = False
 ) -> list[Peer]:
     return [
@@ -56,28 +64,28 @@ def _on_both(
 
 def _typhoon_and_tornado(program: str) -> list[Peer]:
     """Tornado runs the same file with its imports changed."""
-    changed = ("toolkit/with_imports.py", "typhoon=tornado", program)
+    changed = ("with_imports.py", "typhoon=tornado", f"toolkit/{program}")
     return [
-        *_on_both("typhoon", f"toolkit/{program}", packages=("typhoon",)),
-        *_on_both("tornado", *changed, packages=("tornado",)),
+        *on_both("typhoon", f"toolkit/{program}", packages=("typhoon",)),
+        *on_both("tornado", *changed, packages=("tornado",)),
     ]
 
 
 COROUTINES = tuple(_typhoon_and_tornado("typhoon_coroutines.py"))
 QUEUES = (
     *_typhoon_and_tornado("typhoon_queues.py"),
-    *_on_both(
-        "asyncio.Queue", "toolkit/with_imports.py", "typhoon.queues=asyncio", "typhoon_queues.py"
+    *on_both(
+        "asyncio.Queue", "with_imports.py", "typhoon.queues=asyncio", "toolkit/typhoon_queues.py"
     ),
 )
 STREAMS = (
     *_typhoon_and_tornado("typhoon_streams.py"),
-    *_on_both("asyncio streams", "toolkit/asyncio_streams.py"),
+    *on_both("asyncio streams", "toolkit/asyncio_streams.py"),
     Peer("anyio", UVLOOP, ("toolkit/anyio_streams.py",), ("anyio", UVLOOP)),
     Peer("trio", OWN, ("toolkit/trio_streams.py",), ("trio",)),
     Peer("curio", OWN, ("toolkit/curio_streams.py",), ("curio",)),
 )
-PROTOCOL = tuple(_on_both("asyncio protocol", "toolkit/asyncio_protocol.py", is_limit=True))
+PROTOCOL = tuple(on_both("asyncio protocol", "toolkit/asyncio_protocol.py", is_limit=True))
 SOCKETS = Peer("blocking sockets", NONE, ("toolkit/blocking_sockets.py",), is_limit=True)
 
 TASKS = (

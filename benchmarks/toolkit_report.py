@@ -1,4 +1,4 @@
-"""The parts of the report about libraries without a server: the toolkit and the template engines.
+"""The parts of the report about libraries that are no servers: toolkit, templates, HTTP clients.
 
 Medians, comparisons on the same loop, and verdicts.
 """
@@ -9,11 +9,10 @@ from statistics import median
 from typing import Any
 
 from tables import emphasised, plain, table, verdict
-from toolkit import ASYNCIO, NONE, UVLOOP, Peer, Task
+from toolkit import ASYNCIO, NONE, SUBJECT, UVLOOP, Peer, Task
 
-SUBJECT = "typhoon"
-
-# The bars of the project: how many times the rate of another library on the same loop.
+# The bars of the project: how many times the rate of another library on the same loop. Those of a
+# task come before those of its family.
 STREAM_BARS = {"tornado": 1.5, "asyncio streams": 1.0}
 BARS: dict[str, dict[str, float]] = {
     "coroutine": {"tornado": 2.0},
@@ -21,16 +20,23 @@ BARS: dict[str, dict[str, float]] = {
     "tcpecho": STREAM_BARS,
     "transfer": STREAM_BARS,
     "template": {"tornado": 3.0, "jinja2": 1.0, "mako": 1.0, "minijinja": 1.0},
+    "client-get": dict.fromkeys(("aiohttp", "httpx", "niquests", "pyreqwest", "pycurl"), 1.0)
+    | {"tornado": 6.0},
+    "client-download": {"tornado": 1.0, "aiohttp": 1.0},
 }
-LINE_WIDTHS = (20, 28, 10, 10, 8, 8)
+LINE_WIDTHS = (20, 42, 10, 10, 8, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measurement: operations a second, and microseconds of CPU time for each of them."""
+    """One measurement: operations a second, and microseconds of CPU time for each of them.
+
+    `memory_mib`, where it was measured, is how much the process grew by at the peak.
+    """
 
     rate: float
     cpu_us: float
+    memory_mib: float | None = None
 
 
 @dataclass(slots=True)
@@ -42,12 +48,14 @@ class Cell:
 
     @property
     def middle(self) -> Figure | None:
-        """The medians; None when there is nothing that counts."""
+        """The medians, and the largest growth; None when there is nothing that counts."""
         if self.problem or not self.figures:
             return None
+        growths = [one.memory_mib for one in self.figures if one.memory_mib is not None]
         return Figure(
             median(figure.rate for figure in self.figures),
             median(figure.cpu_us for figure in self.figures),
+            max(growths, default=None),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -55,12 +63,14 @@ class Cell:
         if middle is None:
             return {"problem": self.problem}
         rates = [round(figure.rate, 1) for figure in self.figures]
+        memory = {} if middle.memory_mib is None else {"memory_mib": round(middle.memory_mib, 2)}
         return {
             "median": round(middle.rate, 1),
             "min": min(rates),
             "max": max(rates),
             "rates": rates,
             "cpu_us": round(middle.cpu_us, 3),
+            **memory,
         }
 
 
@@ -102,17 +112,22 @@ class Comparison:
 
 
 def _is_subject(peer: Peer) -> bool:
-    return peer.library == SUBJECT
+    """Whether it is Typhoon, with whatever implementation."""
+    return peer.library.partition(" ")[0] == SUBJECT
 
 
 @dataclass(slots=True)
 class ToolkitReport:
-    """All that one run found about the chosen tasks and libraries, under one heading."""
+    """All that one run found about the chosen tasks and libraries, under one heading.
+
+    `most_rounds` is for tasks that take long.
+    """
 
     title: str
     introduction: str
     tasks: Sequence[Task] = ()
     libraries: Sequence[str] = ()
+    most_rounds: int = 1000
     cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -139,24 +154,50 @@ class ToolkitReport:
             for peer in self.peers(task)
             if not peer.is_limit and (middle := self.cell(task, peer).middle)
         }
-        subjects = {peer.loop: middle for peer, middle in measured.items() if _is_subject(peer)}
+        subjects = {
+            (peer.library, peer.loop): middle
+            for peer, middle in measured.items()
+            if _is_subject(peer)
+        }
+        bars = BARS.get(task.name) or BARS.get(task.family, {})
         for loop in (UVLOOP, ASYNCIO, NONE):
-            own = subjects.get(loop)
-            if own is None:
-                continue
             for peer, other in measured.items():
-                if peer.loop == loop and not _is_subject(peer):
-                    yield Comparison(
-                        task.name,
-                        peer.name,
-                        rate=own.rate / other.rate,
-                        cpu=other.cpu_us / own.cpu_us,
-                        bar=BARS[task.family].get(peer.library),
-                    )
+                own = subjects.get((peer.counterpart, loop))
+                if own is None and loop == NONE:
+                    own = subjects.get((peer.counterpart, UVLOOP))
+                if own is None or peer.loop != loop or _is_subject(peer):
+                    continue
+                of = "" if peer.counterpart == SUBJECT else f" ({peer.counterpart})"
+                yield Comparison(
+                    task.name,
+                    f"{peer.name}{of}",
+                    rate=own.rate / other.rate,
+                    cpu=other.cpu_us / own.cpu_us,
+                    bar=bars.get(peer.library),
+                )
+
+    def _rows(self) -> list[list[str]]:
+        """The comparisons, and how much memory Typhoon takes where that has a bar."""
+        return [one.row for one in self.comparisons()] + [
+            [
+                task.name,
+                f"{peer.name}: growth at the peak, MiB",
+                f"{middle.memory_mib:.1f}",
+                "",
+                f"≤ {task.memory_bar:g}",
+                verdict(middle.memory_mib <= task.memory_bar),
+            ]
+            for task in self.tasks
+            if task.memory_bar is not None
+            for peer in self.peers(task)
+            if _is_subject(peer)
+            and (middle := self.cell(task, peer).middle)
+            and middle.memory_mib is not None
+        ]
 
     def lines(self) -> str:
         """The comparisons as plain text, for the terminal."""
-        return plain((one.row for one in self.comparisons()), LINE_WIDTHS)
+        return plain(self._rows(), LINE_WIDTHS)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -171,7 +212,7 @@ class ToolkitReport:
         """The Markdown of this part; nothing when nothing of it was measured."""
         if not self.tasks:
             return []
-        rows = [one.row for one in self.comparisons()]
+        rows = self._rows()
         header = ["task", "against", "rate", "CPU time", "bar", "verdict"]
         return [
             f"## {self.title}",
@@ -193,18 +234,21 @@ class ToolkitReport:
         for peer, middle in measured:
             figures = self.cell(task, peer).as_json()
             name = emphasised(peer.library, _is_subject(peer))
-            rows.append(
-                [
-                    f"{name} (limit)" if peer.is_limit else name,
-                    peer.loop,
-                    f"{middle.rate:,.0f}",
-                    f"{figures['min']:,.0f} to {figures['max']:,.0f}",
-                    f"{100 * middle.rate / measured[0][1].rate:.0f} %",
-                    f"{middle.cpu_us:,.2f}",
-                ]
-            )
+            row = [
+                f"{name} (limit)" if peer.is_limit else name,
+                peer.loop,
+                f"{middle.rate:,.0f}",
+                f"{figures['min']:,.0f} to {figures['max']:,.0f}",
+                f"{100 * middle.rate / measured[0][1].rate:.0f} %",
+                f"{middle.cpu_us:,.2f}",
+            ]
+            if middle.memory_mib is not None:
+                row.append(f"{middle.memory_mib:,.1f}")
+            rows.append(row)
         rate = f"{task.unit} a second"
         header = ["library", "loop", rate, "min to max", "of the fastest", "CPU, µs each"]
+        if task.memory_bar is not None:
+            header.append("growth at the peak, MiB")
         if rows:
             yield table(header, rows)
         absent = [

@@ -1,13 +1,15 @@
-"""Measures the toolkit: programs that time themselves, echo under load, and transfers."""
+"""Measures programs that time themselves, echo under load, transfers, and HTTP clients."""
 
 import json
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import clients
+from clients_run import ClientBench
 from load import LoadError
 from servers import APPS, Process, Server, ServerError, environment_of
 from toolkit import Peer, Task
@@ -34,6 +36,12 @@ class ToolkitBench:
     client_cpu: int
     scratch: Path
     say: Callable[[str], None]
+    _clients: ClientBench = field(init=False)
+
+    def __post_init__(self) -> None:
+        seconds = min(self.seconds, MOST_TASK_SECONDS)
+        folder = self.scratch / "downloads"
+        self._clients = ClientBench(folder, self._start_server, self._ask_client, seconds)
 
     def measure(self) -> None:
         for turn in range(self.rounds):
@@ -58,6 +66,8 @@ class ToolkitBench:
                     figure = self._echo(peer)
                 case "transfer":
                     figure = self._transfer(peer)
+                case clients.FAMILY:
+                    figure = self._clients.measure(task, peer)
                 case _:
                     figure = self._in_one_process(task, peer)
         except (LoadError, ServerError) as error:
@@ -65,7 +75,9 @@ class ToolkitBench:
             self.say(f"  {peer.name}: {error}")
             return
         cell.figures.append(figure)
-        self.say(f"  {peer.name:28}{figure.rate:12,.0f} {task.unit}/s{figure.cpu_us:10,.2f} µs")
+        memory = "" if figure.memory_mib is None else f"{figure.memory_mib:8.1f} MiB more"
+        speed = f"{figure.rate:12,.0f} {task.unit}/s{figure.cpu_us:10,.2f} µs"
+        self.say(f"  {peer.name:28}{speed}{memory}")
 
     def _in_one_process(self, task: Task, peer: Peer) -> Figure:
         seconds = min(self.seconds, MOST_TASK_SECONDS)
@@ -106,11 +118,20 @@ class ToolkitBench:
 
     def _start(self, peer: Peer, job: str) -> Process:
         server = Server(f"{peer.name}, {job}", peer.command(job), peer.packages)
-        return Process(server, self.python, self.server_cpu, self.scratch, self.scratch)
+        return self._start_server(server, self.scratch)
 
-    def _client(self, server: Process, *command: str) -> str:
+    def _start_server(self, server: Server, files: Path) -> Process:
+        return Process(server, self.python, self.server_cpu, self.scratch, files)
+
+    def _ask_client(
+        self, server: Process, peer: Peer, arguments: tuple[str, ...], variables: dict[str, str]
+    ) -> list[dict[str, Any]]:
+        command = (str(self.python), *peer.command(*arguments))
+        return _objects(self._client(server, *command, **variables))
+
+    def _client(self, server: Process, *command: str, **variables: str) -> str:
         try:
-            return self._output(self.client_cpu, *command, PORT=str(server.port))
+            return self._output(self.client_cpu, *command, PORT=str(server.port), **variables)
         except LoadError as error:
             if server.is_alive:
                 raise
