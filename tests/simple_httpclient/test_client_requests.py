@@ -228,10 +228,6 @@ async def test_what_the_client_cannot_do_is_an_error(
     url = server.url("/echo")
     with pytest.raises(ValueError, match="auth_mode 'digest'"):
         await client.fetch(url, auth_username="me", auth_mode="digest")
-    with pytest.raises(NotImplementedError, match="proxy_host"):
-        await client.fetch(url, proxy_host="localhost", proxy_port=8080)
-    with pytest.raises(ValueError, match="network_interface: 'eth0'"):
-        await client.fetch(url, network_interface="eth0")
     with pytest.raises(ValueError, match="a body or a body_producer"):
         await client.fetch(url, method="POST", body=b"", body_producer=print)
 
