@@ -18,17 +18,17 @@ class FacebookGraphMixin(OAuth2Mixin):
 
         async def get(self):
             here = "https://www.example.com/login"
-            app_id = self.settings["facebook_api_key"]
             if self.get_argument("code", None):
                 user = await self.get_authenticated_user(
-                    here, app_id, self.settings["facebook_secret"], self.get_argument("code")
+                    here, APP_ID, APP_SECRET, self.get_argument("code")
                 )
                 self.set_signed_cookie("user", user["id"])
                 self.redirect("/")
             else:
-                self.authorize_redirect(here, app_id, scope=["email"])
+                self.authorize_redirect(here, APP_ID, scope=["email"])
 
-    app = Application(…, facebook_api_key="APP_ID", facebook_secret="APP_SECRET")
+    Usually the app's ID and secret are kept in the settings `facebook_api_key` and
+    `facebook_secret`.
     """
 
     _OAUTH_AUTHORIZE_URL = "https://www.facebook.com/dialog/oauth"

@@ -45,13 +45,12 @@ class GoogleOAuth2Mixin(OAuth2Mixin):
         """
         name = self._OAUTH_SETTINGS_KEY
         self.require_setting(name, "GoogleOAuth2Mixin")
-        settings = self.settings[name]
-        if not settings.get("key") or not settings.get("secret"):
+        known: dict[str, str] = self.settings[name]
+        if not known.get("key") or not known.get("secret"):
             raise RuntimeError(
                 f"The setting {name} has to be a dict of client ID and client secret:"
                 ' {"key": "CLIENT_ID", "secret": "CLIENT_SECRET"}'
             )
-        known: dict[str, str] = settings
         return known
 
     async def get_authenticated_user(
@@ -78,7 +77,7 @@ class GoogleOAuth2Mixin(OAuth2Mixin):
             AuthError: As `oauth2_token` does.
         """
         if client_id is None or client_secret is None:
-            settings = self.get_google_oauth_settings()
-            client_id = client_id or settings["key"]
-            client_secret = client_secret or settings["secret"]
+            known = self.get_google_oauth_settings()
+            client_id = client_id or known["key"]
+            client_secret = client_secret or known["secret"]
         return await self.oauth2_token(redirect_uri, code, client_id, client_secret)

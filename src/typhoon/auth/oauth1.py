@@ -36,7 +36,7 @@ class OAuthMixin(AuthMixin):
             _OAUTH_ACCESS_TOKEN_URL = "https://api.example.com/oauth/access_token"
 
             def _oauth_consumer_token(self):
-                return {"key": self.settings["example_key"], "secret": …}
+                return {"key": CONSUMER_KEY, "secret": CONSUMER_SECRET}
 
             async def _oauth_get_user_future(self, access_token):
                 return {"name": …}

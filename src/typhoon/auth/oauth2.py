@@ -33,14 +33,13 @@ class OAuth2Mixin(AuthMixin):
 
             async def get(self):
                 here = "https://www.example.com/login"
-                app = self.settings["github_oauth"]
                 if self.get_argument("code", None):
                     token = await self.oauth2_token(
-                        here, self.get_argument("code"), app["key"], app["secret"]
+                        here, self.get_argument("code"), CLIENT_ID, CLIENT_SECRET
                     )
                     …
                 else:
-                    self.authorize_redirect(here, app["key"])
+                    self.authorize_redirect(here, CLIENT_ID)
 
     Attributes:
         _OAUTH_AUTHORIZE_URL: Where the user is sent to.
