@@ -194,6 +194,11 @@ def test_a_code_that_is_not_known(serve: Serve, base: str) -> None:
     }
 
 
+def test_a_code_that_is_part_of_a_word(serve: Serve, base: str) -> None:
+    told = json.loads(site_of(serve, base, Telling).get("/login?code=a").body)
+    assert told["error"] == "invalid_grant"
+
+
 @pytest.mark.parametrize("secret", ["wrong", None])
 def test_a_wrong_secret(serve: Serve, base: str, browser: Browser, secret: str | None) -> None:
     class Handler(Telling):

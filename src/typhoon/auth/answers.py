@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
 from typhoon.auth.errors import AuthError, AuthFetchError
-from typhoon.httpclient import HTTPClientError, HTTPRequest
+from typhoon.httpclient import HTTPClientError
 
 if TYPE_CHECKING:
     from typhoon.httpclient import AsyncHTTPClient, HTTPResponse
@@ -18,45 +18,55 @@ _LONGEST_TEXT = 200
 _LARGEST_ERROR = 1 << 16
 """Bytes of an error's body that are looked at."""
 
+_SHORTEST_SECRET = 4
+"""Characters. Those in use have more than ten; codes are whatever the user's browser brings."""
+
+_MOST_FIELDS = 100
+"""Fields of a form; those in use have five."""
+
 # RFC 6750 §3; the parameters of `OAuth` challenges are those of OAuth Problem Reporting.
 _CHALLENGE = re.compile(r'\b(error|error_description|oauth_problem)="([^"]*)"')
 
 
 async def ask(
-    client: "AsyncHTTPClient", request: HTTPRequest, secrets: Iterable[str | None]
+    client: "AsyncHTTPClient", url: str, secrets: Iterable[str | None], **options: Any
 ) -> "HTTPResponse":
     """Send a request to a provider.
 
     Args:
         client: Who sends it.
-        request: What to send.
+        url: Whom it asks.
         secrets: Those of the request's values that nobody may see: should the provider repeat
             them in what it says, or the client in its own errors, they are hidden.
+        options: Further arguments of `.HTTPRequest`.
 
     Raises:
         AuthFetchError: It answered with an error, or did not answer.
         Exception: The request makes no sense to the client.
     """
-    hidden = hide(secrets)
     try:
-        return await client.fetch(request)
+        return await client.fetch(url, **options)
     except (HTTPClientError, OSError) as error:
+        hidden = hide(secrets)
         response = getattr(error, "response", None)
         if response is not None:
-            raise _refusal(response, request.url, hidden) from None
-        raise _silence(error, request.url, hidden) from (None if _tells(error, hidden) else error)
-    except Exception as error:  # such as an URL that the client does not understand
+            raise _refusal(response, url, hidden) from None
+        raise _silence(error, url, hidden) from (None if _tells(error, hidden) else error)
+    except Exception as error:  # such as a URL that the client does not understand
+        hidden = hide(secrets)
         if not _tells(error, hidden):
             raise
-        raise _silence(error, request.url, hidden) from None
+        raise _silence(error, url, hidden) from None
 
 
 def hide(secrets: Iterable[str | None]) -> list[str]:
     """Secrets as they are and as they look in URLs, the longest first: one may be part of another.
 
-    This is what the functions here take as `hidden`.
+    This is what the functions here take as `hidden`. What is very short is left out: it would be
+    found within words.
     """
-    forms = {form for text in secrets if text for form in (text, quote(text, ""), quote_plus(text))}
+    known = {text for text in secrets if text and len(text) >= _SHORTEST_SECRET}
+    forms = {form for text in known for form in (text, quote(text, ""), quote_plus(text))}
     return sorted(forms, key=len, reverse=True)
 
 
@@ -75,7 +85,7 @@ def fields(response: "HTTPResponse") -> dict[str, Any]:
         answer: dict[str, Any] = json_object(response)
         return answer
     try:
-        return dict(parse_qsl(body.decode()))
+        return dict(parse_qsl(body.decode(), max_num_fields=_MOST_FIELDS))
     except ValueError:
         where = place(response.request.url)
         raise AuthError(f"{where} answered neither with JSON nor with a form") from None
@@ -128,7 +138,7 @@ def _said(response: "HTTPResponse") -> Mapping[str, Any]:
             answer = json.loads(body)
         except (ValueError, RecursionError):
             try:
-                answer = dict(parse_qsl(body.decode(), max_num_fields=100))
+                answer = dict(parse_qsl(body.decode(), max_num_fields=_MOST_FIELDS))
             except ValueError:
                 pass
     if isinstance(answer, dict) and any(what_it_says(answer)):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from typhoon.auth.answers import ask
-from typhoon.httpclient import AsyncHTTPClient, HTTPRequest
+from typhoon.httpclient import AsyncHTTPClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -47,7 +47,7 @@ class AuthMixin:
         **options: Any,
     ) -> "HTTPResponse":
         client = self.get_auth_http_client() if http_client is None else http_client
-        return await ask(client, HTTPRequest(url, **options), secrets)
+        return await ask(client, url, secrets, **options)
 
     def _endpoint(self, name: str) -> str:
         """An address that the handler's class has to have as an attribute."""
