@@ -17,6 +17,7 @@ learn who it was when the user comes back:
                 )
 
 ======================= ===================================================================
+`OpenIDConnectMixin`    OpenID Connect: the best choice where the other site has it
 `OAuth2Mixin`           OAuth 2.0; `GoogleOAuth2Mixin` and `FacebookGraphMixin` build on it
 `OAuthMixin`            OAuth 1.0 and 1.0a; `TwitterMixin` builds on it
 `OpenIdMixin`           OpenID 2.0, for providers that have nothing newer
