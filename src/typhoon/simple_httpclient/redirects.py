@@ -36,6 +36,7 @@ def next_request(request: HTTPRequest, code: int, headers: HTTPHeaders) -> HTTPR
     """
     old = parse_target(request.url)
     following = copy.copy(request)
+    following._original = request._original or request
     try:
         following.url = urljoin(request.url, headers["Location"])
         new = parse_target(following.url)
