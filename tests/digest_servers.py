@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import shutil
@@ -112,9 +113,12 @@ def prepare(folder: Path, users: dict[str, str]) -> None:
         (folder / "www" / name / "file").write_text(name)
 
 
-def asked(folder: Path) -> list[str]:
-    """The requests so far: each with the status of its response."""
-    return (folder / "access").read_text().splitlines()
+async def statuses(folder: Path, count: int) -> list[str]:
+    """The statuses of all responses, once so many are in the log, which comes behind them."""
+    log = folder / "access"
+    while len(lines := log.read_text().splitlines()) < count:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.01)
+    return [line.split()[-1] for line in lines]
 
 
 @contextlib.contextmanager

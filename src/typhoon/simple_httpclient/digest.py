@@ -55,6 +55,9 @@ class Login(NamedTuple):
     username: str
     password: str
 
+    def __repr__(self) -> str:
+        return f"<Login for {self.space}>"  # and no password, as error pages show variables
+
 
 class DigestChallenge(NamedTuple):
     """A challenge that can be answered. The texts are as HTTP headers have them."""
