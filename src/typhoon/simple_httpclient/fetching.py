@@ -16,8 +16,9 @@ from typhoon.httpclient.failures import Stage, located
 from typhoon.httpclient.queueing import ResponseCallback, Ticket, no_response
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
+from typhoon.simple_httpclient.authenticating import Authentication
 from typhoon.simple_httpclient.connection import Connection, Reply
-from typhoon.simple_httpclient.errors import HTTPTimeoutError
+from typhoon.simple_httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from typhoon.simple_httpclient.exchange import (
     Exchange,
     failure,
@@ -26,8 +27,8 @@ from typhoon.simple_httpclient.exchange import (
     undecodable,
 )
 from typhoon.simple_httpclient.headers import request_headers
+from typhoon.simple_httpclient.pool import Pool
 from typhoon.simple_httpclient.progress import Progress
-from typhoon.simple_httpclient.proxy import absolute_form
 from typhoon.simple_httpclient.redirects import is_followed, next_request
 from typhoon.simple_httpclient.route import Route, route_of
 from typhoon.simple_httpclient.target import parse_target
@@ -40,6 +41,12 @@ _IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELET
 """Methods that may be sent twice (RFC 9110 §9.2.2)."""
 
 
+def _give_up(pool: Pool[Connection], route: Route, connection: Connection) -> None:
+    """Close a connection that was taken, and cannot be used."""
+    connection.abort()
+    pool.release(route, connection)
+
+
 class Fetch:
     """One fetch. It is also what a connection tells of the response to a plain request.
 
@@ -48,6 +55,7 @@ class Fetch:
     """
 
     __slots__ = (
+        "_authentication",
         "_callback",
         "_client",
         "_connection",
@@ -60,6 +68,7 @@ class Fetch:
         "progress",
     )
 
+    _authentication: Authentication | None
     _connection: Connection | None
     _route: Route
     _task: "asyncio.Task[HTTPResponse] | None"
@@ -77,6 +86,7 @@ class Fetch:
         self._request = request
         self._callback = callback
         self._queued = queued
+        self._authentication = None
         self._connection = None
         self._task = None
         self.progress = progress = Progress(request)
@@ -112,13 +122,11 @@ class Fetch:
         request = self._request
         target, route, headers = self._prepare()
         pool = self._client.pool
-        connection = pool.take_idle(route)
+        while (connection := pool.take_idle(route)) is not None and connection.has_input():
+            _give_up(pool, route, connection)
         if connection is None:
             return False
         try:
-            if request.method not in _IDEMPOTENT and connection.has_input():
-                connection.abort()
-                raise ConnectionError  # it has been closed: the task takes another
             connection.send_request(request.method, target, headers, request.body, self)
         except Exception:
             pool.release(route, connection)
@@ -215,7 +223,7 @@ class Fetch:
 
     async def _exchange(self, fresh: bool) -> Reply:
         """Send the request and take in its response; again if a pooled connection was stale."""
-        request, progress, pool = self._request, self.progress, self._client.pool
+        progress, pool = self.progress, self._client.pool
         target, route, headers = self._prepare()
         while True:
             connection = await self._connect(route, fresh)
@@ -223,10 +231,14 @@ class Fetch:
             progress.place = route.place
             progress.stage = Stage.WAITING
             progress.sent = progress.seconds()
+            if reused and connection.has_input():
+                # It has been closed; or what has come would be taken for the response.
+                _give_up(pool, route, connection)
+                continue
+            if not connection.is_reusable:
+                _give_up(pool, route, connection)
+                raise HTTPStreamClosedError("The server did not wait for the request")
             try:
-                if reused and request.method not in _IDEMPOTENT and connection.has_input():
-                    connection.abort()
-                    continue
                 return await self._exchange_on(connection, target, headers)
             except ExchangeError as error:
                 if not (reused and self._may_be_sent_again(error)):
@@ -247,7 +259,8 @@ class Fetch:
                 waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
                 connection.send_request(request.method, target, headers, request.body, waiter)
                 return await waiter
-            exchange = Exchange(request, connection, progress, self._client.body_limit)
+            limit = self._client.body_limit
+            exchange = Exchange(request, connection, progress, limit, self._leads_on)
             return await exchange.run(target, headers)
         except BaseException:
             if progress.stage is Stage.WAITING or connection.received:
@@ -283,19 +296,34 @@ class Fetch:
         target = parse_target(request.url)
         route = route_of(request, target)
         headers = request_headers(request, target)
+        if request.auth_mode == "digest" or request.proxy_auth_mode == "digest":
+            if self._authentication is None:
+                memory = self._client.digests
+                self._authentication = Authentication(memory, request, target, route)
+            self._authentication.add_to(headers)
         if not route.is_forwarded:
             return target.path, route, headers
         if route.proxy is not None and route.proxy.authorization is not None:
+            headers = headers.copy()
             headers["Proxy-Authorization"] = route.proxy.authorization
-        return absolute_form(target), route, headers
+        return route.target_of(target), route, headers
+
+    def _leads_on(self, code: int, headers: "HTTPHeaders") -> bool:
+        """Whether another request is sent after a response, which nobody sees."""
+        if self._authentication is not None and self._authentication.can_answer(code, headers):
+            return True
+        return is_followed(self._request, code, headers)
 
     def _take(self, reply: Reply) -> HTTPResponse | None:
         """The response, or None if another request has to be sent first."""
         _version, code, reason, headers, body, head_at = reply
         request, progress = self._request, self.progress
+        if self._authentication is not None and self._authentication.take(code, headers):
+            return None
         if is_followed(request, code, headers):
             progress.stage = Stage.REDIRECTING
             self._request = next_request(request, code, headers)
+            self._authentication = None
             progress.begin(self._request)
             return None
         if request.decompress_response and "Content-Encoding" in headers:
