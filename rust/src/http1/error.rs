@@ -45,6 +45,8 @@ pub enum Error {
     LengthAndTransferEncoding,
     /// A transfer coding other than chunked, which we do not have.
     TransferEncodingUnknown,
+    /// A 204 (No Content) that announces content.
+    NoContent,
     /// Chunked is not the last coding, comes twice, or in an HTTP/1.0 message.
     TransferEncoding,
     /// The size of a chunk is malformed, or what follows it.
@@ -96,6 +98,7 @@ impl Error {
             Self::LengthAndTransferEncoding => {
                 "Message with both Transfer-Encoding and Content-Length"
             }
+            Self::NoContent => "Response with code 204 should not have body",
             Self::TransferEncodingUnknown => "Unsupported Transfer-Encoding",
             Self::TransferEncoding => "invalid Transfer-Encoding",
             Self::Chunk => "invalid chunk size",

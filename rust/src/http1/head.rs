@@ -275,6 +275,12 @@ pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> 
     let facts = Facts::collect(parsed.headers)?;
     let tunnel = method == b"CONNECT" && (200..300).contains(&status);
     let bodiless = method == b"HEAD" || status < 200 || status == 204 || status == 304;
+    let announced =
+        facts.length.unwrap_or(0) > 0 || !matches!(facts.transfer_encoding, TransferEncoding::None);
+    if status == 204 && announced {
+        // RFC 9110 §8.6, RFC 9112 §6.1: what follows could be taken for the next response.
+        return Err(Error::NoContent);
+    }
     let body = if bodiless {
         BodyLength::Exact(0)
     } else if tunnel {

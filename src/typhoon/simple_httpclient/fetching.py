@@ -17,7 +17,7 @@ from typhoon.httpclient.queueing import ResponseCallback, Ticket, no_response
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 from typhoon.simple_httpclient.connection import Connection, Reply
-from typhoon.simple_httpclient.errors import HTTPTimeoutError
+from typhoon.simple_httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from typhoon.simple_httpclient.exchange import (
     Exchange,
     failure,
@@ -26,6 +26,7 @@ from typhoon.simple_httpclient.exchange import (
     undecodable,
 )
 from typhoon.simple_httpclient.headers import request_headers
+from typhoon.simple_httpclient.pool import Pool
 from typhoon.simple_httpclient.progress import Progress
 from typhoon.simple_httpclient.proxy import absolute_form
 from typhoon.simple_httpclient.redirects import is_followed, next_request
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 
 _IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 """Methods that may be sent twice (RFC 9110 §9.2.2)."""
+
+
+def _give_up(pool: Pool[Connection], route: Route, connection: Connection) -> None:
+    """Close a connection that was taken, and cannot be used."""
+    connection.abort()
+    pool.release(route, connection)
 
 
 class Fetch:
@@ -112,13 +119,11 @@ class Fetch:
         request = self._request
         target, route, headers = self._prepare()
         pool = self._client.pool
-        connection = pool.take_idle(route)
+        while (connection := pool.take_idle(route)) is not None and connection.has_input():
+            _give_up(pool, route, connection)
         if connection is None:
             return False
         try:
-            if request.method not in _IDEMPOTENT and connection.has_input():
-                connection.abort()
-                raise ConnectionError  # it has been closed: the task takes another
             connection.send_request(request.method, target, headers, request.body, self)
         except Exception:
             pool.release(route, connection)
@@ -223,10 +228,13 @@ class Fetch:
             progress.place = route.place
             progress.stage = Stage.WAITING
             progress.sent = progress.seconds()
+            if connection.has_input() or not connection.is_reusable:
+                # It has been closed; or what has come would be taken for the response.
+                _give_up(pool, route, connection)
+                if not reused:
+                    raise HTTPStreamClosedError("The server did not wait for the request")
+                continue
             try:
-                if reused and request.method not in _IDEMPOTENT and connection.has_input():
-                    connection.abort()
-                    continue
                 return await self._exchange_on(connection, target, headers)
             except ExchangeError as error:
                 if not (reused and self._may_be_sent_again(error)):

@@ -1,5 +1,6 @@
 """Where a request goes: what its URL says."""
 
+import functools
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -31,6 +32,7 @@ class Target(NamedTuple):
         return self.scheme, self.host, self.port
 
 
+@functools.lru_cache(maxsize=256)
 def parse_target(url: str) -> Target:
     """The parts of `url`.
 

@@ -253,7 +253,7 @@ impl ClientConnection {
     }
 
     /// Ask the system whether something has come, or the end, that the event loop has not seen:
-    /// then the connection should not be used for a request that must not be sent twice.
+    /// then a request should not be sent, since nothing of that can be the answer to it.
     fn has_input(&self) -> bool {
         self.socket.is_some_and(has_input)
     }
