@@ -117,15 +117,20 @@ class AsyncHTTPClient(Configurable):
         if self._closed:
             raise RuntimeError("fetch() called on a closed AsyncHTTPClient")
         callback = kwargs.pop("callback", None)
-        if not isinstance(request, HTTPRequest):
-            unix_socket = kwargs.pop("unix_socket", None)
-            request = HTTPRequest(url=request, **kwargs)
-            if unix_socket is not None:
-                request.unix_socket = unix_socket
+        if isinstance(request, HTTPRequest):
+            if kwargs:
+                raise ValueError(
+                    "fetch() takes no more arguments with an HTTPRequest: set its attributes"
+                )
+            complete = request._with_defaults(self.defaults)
         elif kwargs:
-            raise ValueError(
-                "fetch() takes no more arguments with an HTTPRequest: set its attributes"
-            )
+            unix_socket = kwargs.pop("unix_socket", None)
+            request = HTTPRequest(request, **kwargs)
+            request.unix_socket = unix_socket
+            complete = request._with_defaults(self.defaults)
+        else:
+            request = complete = HTTPRequest(request)  # which nobody else has
+            complete._fill_in(self.defaults)
         future: Future[HTTPResponse] = self.io_loop.asyncio_loop.create_future()
         unanswered: Future[HTTPResponse] | None = future
 
@@ -134,19 +139,21 @@ class AsyncHTTPClient(Configurable):
             future, unanswered = unanswered, None  # whose error's traceback may refer to this
             if future is None:
                 raise RuntimeError("fetch_impl called its callback twice")
-            if isinstance(response.error, asyncio.CancelledError):
-                future.cancel()  # the client was closed
-            elif response.error is None or (response._is_status_error and not raise_error):
+            error = response.error
+            if error is None or (not raise_error and response._is_status_error):
                 future_set_result_unless_cancelled(future, response)
+            elif isinstance(error, asyncio.CancelledError):
+                future.cancel()  # the client was closed
             else:
-                future_set_exception_unless_cancelled(future, response.error)
+                future_set_exception_unless_cancelled(future, error)
+            del error  # see above
 
         if callback is not None:
             from typhoon.legacy.fetch_callback import call_when_fetched
 
             raise_error = False
             call_when_fetched(self.io_loop, request, future, callback)
-        self.fetch_impl(request._with_defaults(self.defaults), answer)
+        self.fetch_impl(complete, answer)
         return future
 
     def fetch_impl(self, request: HTTPRequest, callback: Callable[[HTTPResponse], None]) -> None:

@@ -1,6 +1,5 @@
 """What is asked of an HTTP client."""
 
-import copy
 import datetime
 import ssl
 import time
@@ -181,10 +180,19 @@ class HTTPRequest:
 
     def _with_defaults(self, defaults: Mapping[str, Any]) -> "HTTPRequest":
         """A copy for a client to work with, headers included, in which defaults are filled in."""
-        request = copy.copy(self)
+        request: HTTPRequest = object.__new__(type(self))
+        request.__dict__.update(self.__dict__)
         request._original = self._original or self
         request._headers = HTTPHeaders(self._headers)
-        for name, value in defaults.items():
-            if getattr(request, name) is None:
-                setattr(request, name, value)
+        request._fill_in(defaults)
         return request
+
+    def _fill_in(self, defaults: Mapping[str, Any]) -> None:
+        """Take defaults for what is None."""
+        values = self.__dict__
+        for name, value in defaults.items():
+            if name in values:
+                if values[name] is None:
+                    values[name] = value
+            elif getattr(self, name) is None:
+                setattr(self, name, value)

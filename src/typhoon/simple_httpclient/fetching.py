@@ -220,7 +220,7 @@ class Fetch:
 
     async def _exchange(self, fresh: bool) -> Reply:
         """Send the request and take in its response; again if a pooled connection was stale."""
-        request, progress, pool = self._request, self.progress, self._client.pool
+        progress, pool = self.progress, self._client.pool
         target, route, headers = self._prepare()
         while True:
             connection = await self._connect(route, fresh)
@@ -294,6 +294,7 @@ class Fetch:
         if not route.is_forwarded:
             return target.path, route, headers
         if route.proxy is not None and route.proxy.authorization is not None:
+            headers = headers.copy()
             headers["Proxy-Authorization"] = route.proxy.authorization
         return absolute_form(target), route, headers
 
