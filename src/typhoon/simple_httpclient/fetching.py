@@ -228,12 +228,13 @@ class Fetch:
             progress.place = route.place
             progress.stage = Stage.WAITING
             progress.sent = progress.seconds()
-            if connection.has_input() or not connection.is_reusable:
+            if reused and connection.has_input():
                 # It has been closed; or what has come would be taken for the response.
                 _give_up(pool, route, connection)
-                if not reused:
-                    raise HTTPStreamClosedError("The server did not wait for the request")
                 continue
+            if not connection.is_reusable:
+                _give_up(pool, route, connection)
+                raise HTTPStreamClosedError("The server did not wait for the request")
             try:
                 return await self._exchange_on(connection, target, headers)
             except ExchangeError as error:

@@ -72,6 +72,7 @@ def next_request(request: HTTPRequest, code: int, headers: HTTPHeaders) -> HTTPR
     """
     old = parse_target(request.url)
     following = copy.copy(request)
+    following._original = request._original or request
     following.url, new = _resolve(request.url, headers)
     following.max_redirects = (request.max_redirects or 0) - 1
     following.headers = request.headers.copy()
