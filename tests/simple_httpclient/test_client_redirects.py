@@ -117,7 +117,7 @@ def test_credentials_stay_with_their_origin(location: str, kept: bool) -> None:
         HTTPRequest("http://me:it@example.com/", **SECRETS),
     ):
         request.max_redirects = 5
-        following = next_request(request, 302, type(request.headers)({"Location": location}))
+        following = next_request(request, 302, HTTPHeaders({"Location": location}))
         names = {"X"} | ({"Authorization", "Cookie", "Proxy-Authorization"} if kept else set())
         assert set(following.headers) == names
         wanted = ("me", "it", "cert.pem", "key.pem") if kept else (None, None, None, None)

@@ -230,9 +230,9 @@ def test_a_nonce_is_used_again_with_the_next_count() -> None:
     memory = DigestMemory()
     first = DigestAttempt(memory, LOGIN)
     assert first.authorization("GET", "/", b"") is None
-    assert first.is_answered(401, challenging('Digest realm="r", nonce="n", qop="auth"'))
+    assert first.take(401, challenging('Digest realm="r", nonce="n", qop="auth"'))
     assert parameters_of(first)["nc"] == "00000001"
-    assert not first.is_answered(200, HTTPHeaders())
+    assert not first.take(200, HTTPHeaders())
     second = parameters_of(DigestAttempt(memory, LOGIN))
     assert (second["nonce"], second["nc"]) == ("n", "00000002")
     for other in (
@@ -245,7 +245,7 @@ def test_a_nonce_is_used_again_with_the_next_count() -> None:
 
 def known() -> DigestMemory:
     memory = DigestMemory()
-    DigestAttempt(memory, LOGIN).is_answered(401, challenging("Digest realm=r, nonce=n, qop=auth"))
+    DigestAttempt(memory, LOGIN).take(401, challenging("Digest realm=r, nonce=n, qop=auth"))
     return memory
 
 
@@ -265,10 +265,10 @@ def test_what_can_help_is_tried_once(challenge: str, nonce: str | None) -> None:
     memory = known()
     attempt = DigestAttempt(memory, LOGIN)
     assert parameters_of(attempt)["nonce"] == "n"
-    assert attempt.is_answered(401, challenging(challenge)) == (nonce is not None)
+    assert attempt.take(401, challenging(challenge)) == (nonce is not None)
     if nonce is not None:
         assert parameters_of(attempt)["nonce"] == nonce
-        assert not attempt.is_answered(401, challenging("Digest realm=r, nonce=n3, stale=true"))
+        assert not attempt.take(401, challenging("Digest realm=r, nonce=n3, stale=true"))
     assert DigestAttempt(memory, LOGIN).authorization("GET", "/", b"") is None
 
 
@@ -276,7 +276,7 @@ def test_a_server_may_give_the_next_nonce() -> None:
     memory = known()
     attempt = DigestAttempt(memory, LOGIN)
     information = HTTPHeaders({"Authentication-Info": 'qop=auth, nextnonce="n2"'})
-    assert not attempt.is_answered(200, information)
+    assert not attempt.take(200, information)
     seen = parameters_of(DigestAttempt(memory, LOGIN))
     assert (seen["nonce"], seen["nc"]) == ("n2", "00000001")
 
@@ -284,16 +284,16 @@ def test_a_server_may_give_the_next_nonce() -> None:
 def test_a_proxy_asks_in_headers_of_its_own() -> None:
     attempt = DigestAttempt(DigestMemory(), LOGIN, with_proxy=True)
     challenge = "Digest realm=r, nonce=n"
-    assert not attempt.is_answered(401, challenging(challenge))
-    assert not attempt.is_answered(407, challenging(challenge))
-    assert attempt.is_answered(407, challenging(challenge, "Proxy-Authenticate"))
+    assert not attempt.take(401, challenging(challenge))
+    assert not attempt.take(407, challenging(challenge))
+    assert attempt.take(407, challenging(challenge, "Proxy-Authenticate"))
 
 
 def test_what_is_remembered_is_bounded() -> None:
     memory = DigestMemory()
     challenge = challenging("Digest realm=r, nonce=n")
     for number in range(1001):
-        assert DigestAttempt(memory, LOGIN._replace(space=number)).is_answered(401, challenge)
+        assert DigestAttempt(memory, LOGIN._replace(space=number)).take(401, challenge)
         DigestAttempt(memory, LOGIN._replace(space=0))  # keeps the first one in use
     assert memory.find(LOGIN._replace(space=0))
     assert not memory.find(LOGIN._replace(space=1))

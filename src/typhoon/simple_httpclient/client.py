@@ -13,6 +13,7 @@ from typhoon.log import gen_log
 from typhoon.netutil import OverrideResolver, Resolver
 from typhoon.simple_httpclient.connecting import Connector
 from typhoon.simple_httpclient.connection import MAX_HEADER_SIZE, Connection
+from typhoon.simple_httpclient.digest import DigestMemory
 from typhoon.simple_httpclient.errors import HTTPTimeoutError
 from typhoon.simple_httpclient.fetching import Fetch
 from typhoon.simple_httpclient.pool import Pool
@@ -37,6 +38,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         resolver: What looks up host names.
         own_resolver: Whether the client made the resolver, and closes it.
         tcp_client: What makes the connections.
+        digests: What is remembered of Digest authentication.
     """
 
     max_buffer_size: int
@@ -45,6 +47,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
     resolver: Resolver
     own_resolver: bool
     tcp_client: TCPClient
+    digests: DigestMemory
 
     def initialize(  # type: ignore[override]  # the implementation's own settings
         self,
@@ -81,7 +84,8 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         self._fetches: set[Fetch] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = math.inf
-        self._connector = Connector(self.tcp_client)
+        self.digests = DigestMemory()
+        self._connector = Connector(self.tcp_client, self.digests)
         self.pool: Pool[Connection] = Pool(self._connect)
 
     def close(self) -> None:

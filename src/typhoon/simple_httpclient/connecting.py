@@ -13,6 +13,7 @@ Whatever ends it, no descriptor is left open.
 """
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import Callable
@@ -21,11 +22,13 @@ from typing import Any, Final, TypeVar, cast
 from typhoon.httpclient.failures import Stage
 from typhoon.iostream import StreamClosedError
 from typhoon.netutil import is_valid_ip
-from typhoon.simple_httpclient.errors import HTTPStreamClosedError
+from typhoon.simple_httpclient.digest import DigestAttempt, DigestMemory
+from typhoon.simple_httpclient.errors import HTTPProxyError, HTTPStreamClosedError
 from typhoon.simple_httpclient.progress import Progress, connecting
+from typhoon.simple_httpclient.proxy import Proxy
 from typhoon.simple_httpclient.route import Route
 from typhoon.simple_httpclient.tls import TLSSettings
-from typhoon.simple_httpclient.tunnel import Tunnel
+from typhoon.simple_httpclient.tunnel import Tunnel, tunnel_authority
 from typhoon.tcpclient import TCPClient
 
 _NO_LIMIT: Final = 24 * 3600.0
@@ -46,10 +49,12 @@ class Connector:
     Args:
         tcp_client: Looks up names, and connects to what they stand for. Its resolver should be a
             `.NotingResolver`, else the time that look-ups take is told as part of ``connect``.
+        digests: What is remembered of Digest authentication with proxies.
     """
 
-    def __init__(self, tcp_client: TCPClient) -> None:
+    def __init__(self, tcp_client: TCPClient, digests: DigestMemory) -> None:
         self._tcp_client = tcp_client
+        self._digests = digests
 
     async def connect(
         self, route: Route, protocol_factory: Callable[[], _P], progress: Progress
@@ -75,33 +80,63 @@ class Connector:
         to_proxy = None
         if proxy is not None and proxy.scheme == "https":
             to_proxy = TLSSettings(ca_certs=route.proxy_ca_certs).context()
-        sock = await self._socket(route, progress)
-        if proxy is None:
-            progress.ended["connect"] = progress.seconds()
-            if context is not None:
-                progress.stage = Stage.TLS_HANDSHAKE
-            protocol = await _start(sock, protocol_factory, context, route.host)
-        elif context is None:
-            protocol = await _start(sock, protocol_factory, to_proxy, proxy.host)
-            progress.ended["connect"] = progress.seconds()
-        else:
-            tunnel = await _start(
-                sock, lambda: Tunnel(proxy, route.host, route.port), to_proxy, proxy.host
-            )
-            progress.stage = Stage.PROXY
+        if proxy is not None and context is not None:
+            tunnel = await self._tunnel(route, proxy, to_proxy, progress)
             try:
-                await tunnel.opened
-                progress.place = route.place
-                progress.enter(Stage.TLS_HANDSHAKE, after="connect")
                 protocol = await _start_inside(tunnel, protocol_factory, context, route.host)
             except BaseException:
                 tunnel.abort()
                 raise
             finally:
                 del tunnel  # which refers to its error, and that to this frame
+            progress.ended["appconnect"] = progress.seconds()
+            return protocol
+        sock = await self._socket(route, progress)
+        if proxy is None:
+            progress.ended["connect"] = progress.seconds()
+            if context is not None:
+                progress.stage = Stage.TLS_HANDSHAKE
+            protocol = await _start(sock, protocol_factory, context, route.host)
+        else:
+            protocol = await _start(sock, protocol_factory, to_proxy, proxy.host)
+            progress.ended["connect"] = progress.seconds()
         if context is not None:
             progress.ended["appconnect"] = progress.seconds()
         return protocol
+
+    async def _tunnel(
+        self, route: Route, proxy: Proxy, context: ssl.SSLContext | None, progress: Progress
+    ) -> Tunnel:
+        """A tunnel through the proxy; asked for twice if the proxy wants a digest."""
+        attempt = None
+        if proxy.login is not None:
+            attempt = DigestAttempt(self._digests, proxy.login, with_proxy=True)
+        place = tunnel_authority(route.host, route.port)
+        while True:
+            authorization = proxy.authorization
+            if attempt is not None:
+                authorization = attempt.authorization("CONNECT", place, b"")
+            sock = await self._socket(route, progress)
+            tunnel = await _start(
+                sock,
+                functools.partial(Tunnel, proxy, route.host, route.port, authorization),
+                context,
+                proxy.host,
+            )
+            progress.stage = Stage.PROXY
+            try:
+                await tunnel.opened
+            except BaseException as error:
+                tunnel.abort()
+                code = error.proxy_code if isinstance(error, HTTPProxyError) else None
+                if attempt is None or code is None or not attempt.take(code, tunnel.headers):
+                    raise
+            else:
+                progress.place = route.place
+                progress.enter(Stage.TLS_HANDSHAKE, after="connect")
+                return tunnel
+            finally:
+                del tunnel  # which refers to its error, and that to this frame
 
     async def _socket(self, route: Route, progress: Progress) -> socket.socket:
         """A socket that is connected to the server, or to its proxy."""

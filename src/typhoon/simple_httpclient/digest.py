@@ -220,7 +220,7 @@ class DigestAttempt:
         while True:
             headers["Authorization"] = attempt.authorization("GET", "/", b"")  # unless None
             code, headers = ...  # the response
-            if not attempt.is_answered(code, headers):
+            if not attempt.take(code, headers):
                 break
 
     Args:
@@ -230,7 +230,15 @@ class DigestAttempt:
         with_proxy: Whether it is a proxy that asks.
     """
 
-    __slots__ = ("_has_body_bytes", "_is_last", "_login", "_memory", "_session", "_with_proxy")
+    __slots__ = (
+        "_authorization",
+        "_has_body_bytes",
+        "_is_last",
+        "_login",
+        "_memory",
+        "_session",
+        "_with_proxy",
+    )
 
     def __init__(
         self,
@@ -244,39 +252,55 @@ class DigestAttempt:
         self._has_body_bytes = has_body_bytes
         self._with_proxy = with_proxy
         self._session = memory.find(login)
+        self._authorization: str | None = None
         self._is_last = False
 
     def authorization(self, method: str, uri: str, body: bytes) -> str | None:
-        """The value of Authorization or Proxy-Authorization; None if there is no nonce yet."""
-        if self._session is None:
-            return None
-        return self._session.authorization(method, uri, body)
+        """The value of Authorization or Proxy-Authorization; None if there is no nonce yet.
 
-    def is_answered(self, code: int, headers: HTTPHeaders) -> bool:
-        """Whether the request has to be sent again, since a response is a challenge.
+        It counts once, however often it is asked for.
+        """
+        if self._session is not None and self._authorization is None:
+            self._authorization = self._session.authorization(method, uri, body)
+        return self._authorization
+
+    def can_answer(self, code: int, headers: HTTPHeaders) -> bool:
+        """Whether a response is a challenge, on which the request is to be sent again.
 
         Args:
             code: The status of the response.
             headers: Its headers.
         """
-        if code != (407 if self._with_proxy else 401):
+        return self._answerable(code, headers) is not None
+
+    def take(self, code: int, headers: HTTPHeaders) -> bool:
+        """Take notice of a response. Returns what `can_answer` does."""
+        challenge = self._answerable(code, headers)
+        if challenge is not None:
+            self._is_last = True
+            self._session = self._memory.begin(self._login, challenge)
+            self._authorization = None
+        elif code == self._status:
+            self._memory.forget(self._login)
+        else:
             self._take_next_nonce(headers)
-            return False
+        return challenge is not None
+
+    @property
+    def _status(self) -> int:
+        return 407 if self._with_proxy else 401
+
+    def _answerable(self, code: int, headers: HTTPHeaders) -> DigestChallenge | None:
+        if code != self._status or self._is_last:
+            return None
         name = "Proxy-Authenticate" if self._with_proxy else "WWW-Authenticate"
         challenge = strongest_challenge(headers.get_list(name), self._has_body_bytes)
-        if challenge is None or self._is_last or not self._is_news(challenge):
-            self._memory.forget(self._login)
-            return False
-        self._is_last = True
-        self._session = self._memory.begin(self._login, challenge)
-        return True
-
-    def _is_news(self, challenge: DigestChallenge) -> bool:
-        """Whether another answer can help: if nothing has changed, the password is wrong."""
-        if self._session is None or challenge.stale:
-            return True
+        if challenge is None or self._session is None or challenge.stale:
+            return challenge
+        # If nothing has changed, the password is wrong.
         answered = self._session.challenge
-        return (challenge.realm, challenge.nonce) != (answered.realm, answered.nonce)
+        is_news = (challenge.realm, challenge.nonce) != (answered.realm, answered.nonce)
+        return challenge if is_news else None
 
     def _take_next_nonce(self, headers: HTTPHeaders) -> None:
         """What to use from now on (RFC 7616 §3.5). Sessions with `-sess` keep their first nonce."""

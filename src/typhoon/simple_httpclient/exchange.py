@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from typhoon._core import ExchangeError
@@ -26,7 +26,6 @@ from typhoon.simple_httpclient.errors import (
     refused,
 )
 from typhoon.simple_httpclient.progress import Progress
-from typhoon.simple_httpclient.redirects import is_followed
 
 _CONTINUE_TIMEOUT: Final = 1.0
 """Seconds to wait for 100 (Continue), after which the body is sent all the same; as curl does.
@@ -82,6 +81,8 @@ class Exchange:
         connection: Takes it now.
         progress: Is told of the stages.
         max_body_size: Bytes that the body of the response may have, decompressed.
+        leads_on: Tells from a response's status and headers whether another request will be sent
+            after it, so that callbacks do not see it.
     """
 
     def __init__(
@@ -90,11 +91,13 @@ class Exchange:
         connection: Connection,
         progress: Progress,
         max_body_size: int,
+        leads_on: Callable[[int, HTTPHeaders], bool],
     ) -> None:
         self._request = request
         self._connection = connection
         self._progress = progress
         self._max_body_size = max_body_size
+        self._leads_on = leads_on
         self._head_came = asyncio.Event()
         self._refused = False
         self._followed = False
@@ -180,7 +183,7 @@ class Exchange:
             return
         request = self._request
         self._refused = True
-        self._followed = is_followed(request, code, headers)
+        self._followed = self._leads_on(code, headers)
         callback = request.header_callback
         if callback is not None and not self._followed:
             try:

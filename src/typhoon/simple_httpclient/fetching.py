@@ -16,6 +16,7 @@ from typhoon.httpclient.failures import Stage, located
 from typhoon.httpclient.queueing import ResponseCallback, Ticket, no_response
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
+from typhoon.simple_httpclient.authenticating import Authentication
 from typhoon.simple_httpclient.connection import Connection, Reply
 from typhoon.simple_httpclient.errors import HTTPStreamClosedError, HTTPTimeoutError
 from typhoon.simple_httpclient.exchange import (
@@ -28,7 +29,6 @@ from typhoon.simple_httpclient.exchange import (
 from typhoon.simple_httpclient.headers import request_headers
 from typhoon.simple_httpclient.pool import Pool
 from typhoon.simple_httpclient.progress import Progress
-from typhoon.simple_httpclient.proxy import absolute_form
 from typhoon.simple_httpclient.redirects import is_followed, next_request
 from typhoon.simple_httpclient.route import Route, route_of
 from typhoon.simple_httpclient.target import parse_target
@@ -55,6 +55,7 @@ class Fetch:
     """
 
     __slots__ = (
+        "_authentication",
         "_callback",
         "_client",
         "_connection",
@@ -67,6 +68,7 @@ class Fetch:
         "progress",
     )
 
+    _authentication: Authentication | None
     _connection: Connection | None
     _route: Route
     _task: "asyncio.Task[HTTPResponse] | None"
@@ -84,6 +86,7 @@ class Fetch:
         self._request = request
         self._callback = callback
         self._queued = queued
+        self._authentication = None
         self._connection = None
         self._task = None
         self.progress = progress = Progress(request)
@@ -256,7 +259,8 @@ class Fetch:
                 waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
                 connection.send_request(request.method, target, headers, request.body, waiter)
                 return await waiter
-            exchange = Exchange(request, connection, progress, self._client.body_limit)
+            limit = self._client.body_limit
+            exchange = Exchange(request, connection, progress, limit, self._leads_on)
             return await exchange.run(target, headers)
         except BaseException:
             if progress.stage is Stage.WAITING or connection.received:
@@ -292,20 +296,34 @@ class Fetch:
         target = parse_target(request.url)
         route = route_of(request, target)
         headers = request_headers(request, target)
+        if request.auth_mode == "digest" or request.proxy_auth_mode == "digest":
+            if self._authentication is None:
+                memory = self._client.digests
+                self._authentication = Authentication(memory, request, target, route)
+            self._authentication.add_to(headers)
         if not route.is_forwarded:
             return target.path, route, headers
         if route.proxy is not None and route.proxy.authorization is not None:
             headers = headers.copy()
             headers["Proxy-Authorization"] = route.proxy.authorization
-        return absolute_form(target), route, headers
+        return route.target_of(target), route, headers
+
+    def _leads_on(self, code: int, headers: "HTTPHeaders") -> bool:
+        """Whether another request is sent after a response, which nobody sees."""
+        if self._authentication is not None and self._authentication.can_answer(code, headers):
+            return True
+        return is_followed(self._request, code, headers)
 
     def _take(self, reply: Reply) -> HTTPResponse | None:
         """The response, or None if another request has to be sent first."""
         _version, code, reason, headers, body, head_at = reply
         request, progress = self._request, self.progress
+        if self._authentication is not None and self._authentication.take(code, headers):
+            return None
         if is_followed(request, code, headers):
             progress.stage = Stage.REDIRECTING
             self._request = next_request(request, code, headers)
+            self._authentication = None
             progress.begin(self._request)
             return None
         if request.decompress_response and "Content-Encoding" in headers:

@@ -69,14 +69,20 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     return headers
 
 
-def _credentials(request: HTTPRequest, target: Target) -> str | None:
-    """The value of Authorization (RFC 7617), or None. What is in the URL goes first."""
+def login_of(request: HTTPRequest, target: Target) -> tuple[str, str] | None:
+    """The user name and password for the server, or None. What is in the URL goes first."""
     if target.credentials is not None:
-        username, password = target.credentials
-    elif request.auth_username is not None:
-        username, password = request.auth_username, request.auth_password or ""
-    else:
+        return target.credentials
+    if request.auth_username is not None:
+        return request.auth_username, request.auth_password or ""
+    return None
+
+
+def _credentials(request: HTTPRequest, target: Target) -> str | None:
+    """The value of Authorization (RFC 7617), or None: for Digest it is made elsewhere."""
+    login = login_of(request, target)
+    if login is None or request.auth_mode == "digest":
         return None
     if request.auth_mode not in (None, "basic"):
-        raise ValueError(f"unsupported auth_mode {request.auth_mode!r}: write basic")
-    return "Basic " + base64.b64encode(encode_username_password(username, password)).decode()
+        raise ValueError(f"unsupported auth_mode {request.auth_mode!r}: write basic or digest")
+    return "Basic " + base64.b64encode(encode_username_password(*login)).decode()

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httputil import encode_username_password
+from typhoon.simple_httpclient.digest import Login
 from typhoon.simple_httpclient.target import Target, authority_of
 
 _SCHEMES = ("http", "https")
@@ -23,6 +24,8 @@ class Proxy(NamedTuple):
     port: int
     authorization: str | None
     """The value of Proxy-Authorization (RFC 9110 §11.7.2), for nobody but the proxy."""
+    login: Login | None = None
+    """For Digest authentication, where that value is made when it is needed."""
 
     def __repr__(self) -> str:
         return f"<Proxy {self.scheme}://{authority_of(self.host, self.port)}>"  # and no password
@@ -60,7 +63,12 @@ def proxy_of(request: HTTPRequest) -> Proxy | None:
         host, port = parts.hostname, port or parts.port
     if not port:
         raise ValueError(f"proxy_host={host!r} needs proxy_port, such as 3128")
-    return Proxy(scheme, host.strip("[]"), port, _authorization(request))
+    host = host.strip("[]")
+    login = None
+    if request.proxy_username is not None and request.proxy_auth_mode == "digest":
+        space = "proxy", scheme, host, port
+        login = Login(space, request.proxy_username, request.proxy_password or "")
+    return Proxy(scheme, host, port, _authorization(request), login)
 
 
 def absolute_form(target: Target) -> str:
@@ -69,9 +77,11 @@ def absolute_form(target: Target) -> str:
 
 
 def _authorization(request: HTTPRequest) -> str | None:
-    if request.proxy_username is None:
+    if request.proxy_username is None or request.proxy_auth_mode == "digest":
         return None
     if request.proxy_auth_mode not in (None, "basic"):
-        raise ValueError(f"unsupported proxy_auth_mode {request.proxy_auth_mode!r}: write basic")
+        raise ValueError(
+            f"unsupported proxy_auth_mode {request.proxy_auth_mode!r}: write basic or digest"
+        )
     pair = encode_username_password(request.proxy_username, request.proxy_password or "")
     return "Basic " + base64.b64encode(pair).decode()

@@ -4,7 +4,7 @@ import socket
 from typing import NamedTuple
 
 from typhoon.httpclient.request import HTTPRequest
-from typhoon.simple_httpclient.proxy import Proxy, proxy_of
+from typhoon.simple_httpclient.proxy import Proxy, absolute_form, proxy_of
 from typhoon.simple_httpclient.target import Target, authority_of
 from typhoon.simple_httpclient.tls import TLSSettings, settings_of
 
@@ -41,6 +41,10 @@ class Route(NamedTuple):
         They need the absolute form of the request target, and Proxy-Authorization.
         """
         return self.proxy is not None and self.tls is None
+
+    def target_of(self, target: Target) -> str:
+        """The request target, in the form that is needed on this route (RFC 9112 §3.2)."""
+        return absolute_form(target) if self.is_forwarded else target.path
 
     @property
     def place(self) -> str:

@@ -13,6 +13,11 @@ _MAX_HEADER_SIZE: Final = 64 * 1024
 """Bytes that the head of the proxy's response may have: as for the responses of servers."""
 
 
+def tunnel_authority(host: str, port: int) -> str:
+    """The request target that asks for a tunnel to a server."""
+    return authority_of(host.partition("%")[0], port)
+
+
 class Tunnel(asyncio.Protocol):
     """Asks a proxy for a tunnel to a server, and waits for its response.
 
@@ -22,8 +27,10 @@ class Tunnel(asyncio.Protocol):
         proxy: The proxy, to which the connection leads.
         host: The server's name or address.
         port: The server's port.
+        authorization: The value of Proxy-Authorization; None for none.
 
     Attributes:
+        headers: The headers of the proxy's response, when there is one.
         transport: The connection.
         opened: Done when the tunnel is there. Fails with `HTTPProxyError`, or with the error of
             the network.
@@ -33,9 +40,11 @@ class Tunnel(asyncio.Protocol):
     transport: asyncio.Transport
     opened: "asyncio.Future[None]"
 
-    def __init__(self, proxy: Proxy, host: str, port: int) -> None:
+    def __init__(self, proxy: Proxy, host: str, port: int, authorization: str | None) -> None:
         self._proxy = proxy
-        self._place = authority_of(host.partition("%")[0], port)
+        self._place = tunnel_authority(host, port)
+        self._authorization = authorization
+        self.headers = HTTPHeaders()
         self._codec = HTTP1Codec(is_client=True, max_header_size=_MAX_HEADER_SIZE, max_body_size=0)
         self.opened = asyncio.get_running_loop().create_future()
         self.is_spoiled = False
@@ -49,8 +58,8 @@ class Tunnel(asyncio.Protocol):
         """asyncio: the connection to the proxy is there."""
         self.transport = transport  # type: ignore[assignment]
         headers = HTTPHeaders({"Host": self._place})
-        if self._proxy.authorization is not None:
-            headers["Proxy-Authorization"] = self._proxy.authorization
+        if self._authorization is not None:
+            headers["Proxy-Authorization"] = self._authorization
         self.transport.write(self._codec.send_request("CONNECT", self._place, headers))
 
     def data_received(self, data: bytes) -> None:
@@ -69,6 +78,7 @@ class Tunnel(asyncio.Protocol):
         if not isinstance(head, HTTP1Head):
             return
         _, code, reason = head.start_line
+        self.headers = head.headers
         if not 200 <= code < 300:
             advice = ": set proxy_username and proxy_password" if code == 407 else ""
             self._refuse(f"it answered {code} {reason}".rstrip() + advice, code)
