@@ -73,15 +73,16 @@ def running_nginx(
     with contextlib.ExitStack() as stack:
         stack.callback(process.communicate, timeout=TIMEOUT)
         stack.callback(process.terminate)
-        _wait_until_listening(process, port, folder)
+        wait_until_listening(process, port, folder)
         yield connect
 
 
-def _wait_until_listening(process: subprocess.Popen[str], port: int, folder: Path) -> None:
+def wait_until_listening(process: subprocess.Popen[str], port: int, folder: Path) -> None:
+    """Wait for a server that was started, which writes its errors into this folder."""
     for _ in range(int(TIMEOUT / 0.02)):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), TIMEOUT):
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
             break
-    raise AssertionError(f"nginx did not start: {(folder / 'errors').read_text()}")
+    raise AssertionError(f"the server did not start: {(folder / 'errors').read_text()}")

@@ -57,9 +57,12 @@ def test_challenges(fields: list[str], challenges: list[tuple[str, dict[str, str
 @given(
     st.lists(
         st.tuples(
-            st.from_regex(r"\A[a-z]{1,9}\Z"),
-            st.dictionaries(st.from_regex(r"\A[a-z0-9-]{1,9}\Z"), st.text(max_size=20), max_size=5),
-        )
+            st.sampled_from(["basic", "digest", "x"]),
+            st.dictionaries(
+                st.text("ab-1", min_size=1, max_size=4), st.text(max_size=9), max_size=3
+            ),
+        ),
+        max_size=4,
     )
 )
 def test_challenges_of_any_text(challenges: list[tuple[str, dict[str, str]]]) -> None:

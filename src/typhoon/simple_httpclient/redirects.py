@@ -90,9 +90,9 @@ def next_request(request: HTTPRequest, code: int, headers: HTTPHeaders) -> HTTPR
         following.auth_username = following.auth_password = None
         following.client_cert = following.client_key = None
         following.ssl_options = _without_certificate(request.ssl_options)
-    elif new.credentials is None and old.credentials is not None:
-        # What was in the URL goes first here, too.
-        following.auth_username, following.auth_password = old.credentials
+    elif old.credentials is not None:
+        # What is in a URL goes first.
+        following.auth_username, following.auth_password = new.credentials or old.credentials
     return following
 
 
