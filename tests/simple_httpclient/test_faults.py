@@ -18,6 +18,7 @@ from hostile import (
     answer_forever,
     check,
     fails,
+    healthy,
     hostile,
     ok,
     still_works,
@@ -328,7 +329,14 @@ async def test_a_decompression_bomb(client: SimpleAsyncHTTPClient, streamed: boo
 
 
 def redirect(location: str, more: bytes = b"Content-Length: 0\r\n\r\n") -> Script:
-    return answer_and_wait(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n".encode(), more)
+    """Answers one request; the connection can be used again only if all is well."""
+    head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n".encode()
+
+    async def script(peer: Peer) -> None:
+        await answer(head, more)(peer)
+        await healthy(peer)
+
+    return script
 
 
 async def test_redirects_without_end(client: SimpleAsyncHTTPClient) -> None:
@@ -370,8 +378,12 @@ async def test_redirects_without_end(client: SimpleAsyncHTTPClient) -> None:
 )
 async def test_a_redirect_to_nowhere(client: SimpleAsyncHTTPClient, location: str) -> None:
     async with hostile(redirect(location)) as server:
-        error = await fails(client, server, HTTPRedirectError, Stage.REDIRECTING)
-        assert isinstance(error, ValueError)
+        url = server.url("/bad")
+        with pytest.raises(HTTPRedirectError) as caught:
+            await client.fetch(url)
+        check(caught.value, url, Stage.REDIRECTING)
+        assert isinstance(caught.value, ValueError)
+        await still_works(client, server)
 
 
 async def test_an_error_names_the_url_that_it_was_redirected_to(
