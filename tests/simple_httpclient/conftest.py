@@ -30,6 +30,15 @@ def client(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
 
 
 @pytest.fixture
+def limited(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
+    """A client that takes small bodies only."""
+    from hostile import LIMIT
+
+    with closing(SimpleAsyncHTTPClient(force_instance=True, max_body_size=LIMIT)) as client:
+        yield client
+
+
+@pytest.fixture
 def server(serve: Callable[..., Server]) -> Server:
     return serve(APP)
 

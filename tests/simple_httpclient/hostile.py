@@ -6,7 +6,8 @@ import os
 import pickle
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from typhoon.httpclient import Stage
 from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.testing import bind_unused_port
+
+OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def ok(body: str) -> bytes:
@@ -133,7 +136,7 @@ def answer_and_wait(*pieces: bytes) -> Script:
     return script
 
 
-def answer_forever(begin: bytes, more: bytes, pause: float = 0.0) -> Script:
+def answer_forever(begin: bytes, more: bytes | Iterable[bytes], pause: float = 0.0) -> Script:
     """Answers one request without end."""
 
     async def script(peer: Peer) -> None:
@@ -206,6 +209,23 @@ def hostile(*scripts: Script) -> HostileServer:
 
 
 # What has to hold
+
+LIMIT = 100_000
+"""The most bytes that a body may have here."""
+
+BOUND = 8 << 20
+"""Bytes that may be on their way, in the buffers of both sides, when the client has enough."""
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < BOUND
 
 
 def check(error: BaseException, url: str, stage: Stage | set[Stage], method: str = "GET") -> None:
