@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import pickle
 import socket
@@ -49,10 +50,10 @@ class Peer:
         if fields.get(b"transfer-encoding") == b"chunked":
             body = b""
             while size := int(await self._until(b"\r\n"), 16):
-                body += (await self._exactly(size + 2))[:-2]
+                body += (await self.exactly(size + 2))[:-2]
             await self._until(b"\r\n")
             return method, path, body
-        return method, path, await self._exactly(int(fields.get(b"content-length", 0)))
+        return method, path, await self.exactly(int(fields.get(b"content-length", 0)))
 
     async def request(self) -> str:
         """The path of the next request, which has come whole."""
@@ -89,7 +90,7 @@ class Peer:
             await self._receive()
         return self._take(end + len(delimiter))
 
-    async def _exactly(self, count: int) -> bytes:
+    async def exactly(self, count: int) -> bytes:
         while len(self._unread) < count:
             await self._receive()
         return self._take(count)
@@ -265,3 +266,9 @@ async def still_works(client: SimpleAsyncHTTPClient, server: HostileServer) -> N
 def descriptors() -> int:
     """How many file descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def is_alarming(record: logging.LogRecord) -> bool:
+    """Whether it should not be in the log when a server does something wrong."""
+    # asyncio's warnings are about slow machines.
+    return record.levelno > (logging.WARNING if record.name == "asyncio" else logging.INFO)
