@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import pickle
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from typhoon.httpclient import Stage
 from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.testing import bind_unused_port
+
+OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def ok(body: str) -> bytes:
@@ -46,10 +50,10 @@ class Peer:
         if fields.get(b"transfer-encoding") == b"chunked":
             body = b""
             while size := int(await self._until(b"\r\n"), 16):
-                body += (await self._exactly(size + 2))[:-2]
+                body += (await self.exactly(size + 2))[:-2]
             await self._until(b"\r\n")
             return method, path, body
-        return method, path, await self._exactly(int(fields.get(b"content-length", 0)))
+        return method, path, await self.exactly(int(fields.get(b"content-length", 0)))
 
     async def request(self) -> str:
         """The path of the next request, which has come whole."""
@@ -86,7 +90,7 @@ class Peer:
             await self._receive()
         return self._take(end + len(delimiter))
 
-    async def _exactly(self, count: int) -> bytes:
+    async def exactly(self, count: int) -> bytes:
         while len(self._unread) < count:
             await self._receive()
         return self._take(count)
@@ -133,7 +137,7 @@ def answer_and_wait(*pieces: bytes) -> Script:
     return script
 
 
-def answer_forever(begin: bytes, more: bytes, pause: float = 0.0) -> Script:
+def answer_forever(begin: bytes, more: bytes | Iterable[bytes], pause: float = 0.0) -> Script:
     """Answers one request without end."""
 
     async def script(peer: Peer) -> None:
@@ -207,6 +211,23 @@ def hostile(*scripts: Script) -> HostileServer:
 
 # What has to hold
 
+LIMIT = 100_000
+"""The most bytes that a body may have here."""
+
+BOUND = 8 << 20
+"""Bytes that may be on their way, in the buffers of both sides, when the client has enough."""
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < BOUND
+
 
 def check(error: BaseException, url: str, stage: Stage | set[Stage], method: str = "GET") -> None:
     """The error says what it is about."""
@@ -245,3 +266,9 @@ async def still_works(client: SimpleAsyncHTTPClient, server: HostileServer) -> N
 def descriptors() -> int:
     """How many file descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def is_alarming(record: logging.LogRecord) -> bool:
+    """Whether it should not be in the log when a server does something wrong."""
+    # asyncio's warnings are about slow machines.
+    return record.levelno > (logging.WARNING if record.name == "asyncio" else logging.INFO)

@@ -68,9 +68,10 @@ def failure(error: ExchangeError) -> BaseException:
 def undecodable(error: CompressedBodyError) -> HTTPStreamClosedError:
     """What the client raises for a body that cannot be decompressed, or not any further."""
     log_malformed(None, error.status, str(error))
-    if error.status == 413:
-        return HTTPBodyTooLargeError(str(error))
-    return HTTPContentCodingError(str(error))
+    kind = HTTPBodyTooLargeError if error.status == 413 else HTTPContentCodingError
+    raised = kind(str(error))
+    raised.stage = Stage.DECOMPRESSING
+    return raised
 
 
 class Exchange:
