@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from authority import Authority, make_authority
 from http_servers import APP
 from support import Server, new_event_loop
 from typhoon.ioloop import IOLoop
@@ -29,3 +30,13 @@ def client(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
 @pytest.fixture
 def server(serve: Callable[..., Server]) -> Server:
     return serve(APP)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tls_server(serve: Callable[..., Server], authority: Authority) -> Server:
+    return serve(APP, ssl_options=authority.server_context())

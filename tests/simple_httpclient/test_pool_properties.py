@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from test_pool import PROGRESS, A, B, FakeConnection, settled
 
-from test_pool import A, B, PROGRESS, FakeConnection, settled
 from typhoon.simple_httpclient.pool import Pool
 from typhoon.simple_httpclient.route import Route
 
