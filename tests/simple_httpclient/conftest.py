@@ -1,5 +1,6 @@
 """A client on each kind of loop, and a server."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -22,9 +23,11 @@ def io_loop(loop_kind: str) -> Iterator[IOLoop]:
 
 
 @pytest.fixture
-def client(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
+def client(io_loop: IOLoop, serve: Callable[..., Server]) -> Iterator[SimpleAsyncHTTPClient]:
+    """A client, which is closed before servers are: they wait for its connections."""
     with closing(SimpleAsyncHTTPClient(force_instance=True)) as client:
         yield client
+    io_loop.run_sync(lambda: asyncio.sleep(0.001))
 
 
 @pytest.fixture
