@@ -1,10 +1,12 @@
 """A client on each kind of loop, and a server."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
+from authority import Authority, make_authority
 from http_servers import APP
 from support import Server, new_event_loop
 from typhoon.ioloop import IOLoop
@@ -23,9 +25,11 @@ def io_loop(loop_kind: str) -> Iterator[IOLoop]:
 
 
 @pytest.fixture
-def client(io_loop: IOLoop) -> Iterator[SimpleAsyncHTTPClient]:
+def client(io_loop: IOLoop, serve: Callable[..., Server]) -> Iterator[SimpleAsyncHTTPClient]:
+    """A client, which is closed before servers are: they wait for its connections."""
     with closing(SimpleAsyncHTTPClient(force_instance=True)) as client:
         yield client
+    io_loop.run_sync(lambda: asyncio.sleep(0.001))
 
 
 @pytest.fixture
@@ -49,3 +53,13 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
     yield
     assert [record.getMessage() for record in caplog.records if is_alarming(record)] == []
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def tls_server(serve: Callable[..., Server], authority: Authority) -> Server:
+    return serve(APP, ssl_options=authority.server_context())
