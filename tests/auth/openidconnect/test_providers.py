@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sys
 
 import pytest
 
@@ -366,3 +367,9 @@ def test_a_name_for_the_only_provider(make_browser, settings_of):
 def test_next_url_of_another_site(make_browser, settings_of, caplog):
     answer = make_browser(settings_of(), next_url="//evil.example").get("/login")
     assert answer.status == 500
+
+
+def test_without_the_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(ImportError, match=r"pip install 'typhoon\[oidc\]'"):
+        OpenIDProvider(issuer="https://a.example", client_id="typhoon")
