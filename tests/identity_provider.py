@@ -27,7 +27,7 @@ CLIENT_SECRET = "secret: 100% & more"
 
 mark = pytest.mark.skipif(
     importlib.util.find_spec("canaille") is None,
-    reason="Canaille is missing: pip install 'canaille[oidc,server]'",
+    reason="Canaille is missing: pip install 'canaille[oidc]'",
 )
 
 LAUNCHER = """

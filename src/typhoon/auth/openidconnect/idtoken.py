@@ -77,39 +77,26 @@ def _verified(
     require: Collection[str],
 ) -> dict[str, Any]:
     """The claims, if one of the keys fits."""
-    for key in keys[:-1]:  # there are several only if the token or the keys have no name
-        with contextlib.suppress(_OtherKeyError):
-            return _decoded(token, algorithm, key, provider, require)
-    return _decoded(token, algorithm, keys[-1], provider, require)
-
-
-class _OtherKeyError(AuthTokenError):
-    """The token may be signed by another key."""
-
-
-def _decoded(
-    token: str,
-    algorithm: str,
-    key: dict[str, Any],
-    provider: OpenIDProvider,
-    require: Collection[str],
-) -> dict[str, Any]:
     import jwt
 
-    try:
-        # The algorithm is bound to the key, whatever the token says.
+    def decoded(key: dict[str, Any]) -> dict[str, Any]:
         return jwt.decode(
             token,
-            jwt.PyJWK(key, algorithm),
+            jwt.PyJWK(key, algorithm),  # bound to the algorithm, whatever the token says
             algorithms=[algorithm],
             audience=provider.client_id,
             leeway=provider.leeway,
             options={"require": list(require), "enforce_minimum_key_length": True},
         )
+
+    try:
+        for key in keys[:-1]:  # there are several only where they have no names
+            with contextlib.suppress(jwt.InvalidSignatureError, jwt.InvalidKeyError):
+                return decoded(key)
+        return decoded(keys[-1])
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        other = isinstance(error, jwt.InvalidSignatureError | jwt.InvalidKeyError | jwt.PyJWKError)
-        kind = _OtherKeyError if other else AuthTokenError
-        raise kind(f"The token of {provider.issuer} is not valid: {quoted(str(error))}") from error
+        text = quoted(str(error))
+        raise AuthTokenError(f"The token of {provider.issuer} is not valid: {text}") from error
 
 
 def _check_issuer(claims: dict[str, Any], metadata: Metadata, keys: list[dict[str, Any]]) -> None:
