@@ -16,7 +16,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from typhoon.auth import AuthDeniedError, AuthStateError, OpenIDConnectMixin, OpenIDProvider
+from typhoon.auth import (
+    AuthDeniedError,
+    AuthError,
+    AuthStateError,
+    OpenIDConnectMixin,
+    OpenIDProvider,
+)
 from typhoon.web import Application, RequestHandler, authenticated
 
 HERE = Path(__file__).resolve().parent
@@ -33,12 +39,13 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         match kwargs.get("exc_info", (None, None, None))[1]:
             case AuthDeniedError():
-                sentence = "You have not signed in."
+                self.render("page.html", problem="You have not signed in.")
             case AuthStateError():
-                sentence = "That took too long, or was done before. Please sign in again."
+                self.render("page.html", problem="That is too old. Please sign in again.")
+            case AuthError():
+                self.render("page.html", problem="Signing in does not work. Please try later.")
             case _:
-                sentence = "Signing in does not work at the moment. Please try again later."
-        self.render("page.html", problem=sentence)
+                super().write_error(status_code, **kwargs)
 
 
 class HomeHandler(BaseHandler):
