@@ -59,7 +59,7 @@ class Browser:
         self, target: str = "/login", headers: dict[str, str] | None = None
     ) -> dict[str, str]:
         """Go to the provider: what it is asked."""
-        answer = self.get(target, headers)
+        answer = self.get(target)
         assert answer.status == 303, answer.text
         return dict(parse_qsl(urlsplit(answer.header("Location")).query))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
+import sys
 
 import pytest
 
@@ -73,6 +75,49 @@ def test_how_long_answers_are_kept(run):
             assert await cached.get(load) == value
 
     seconds: float | None = 0.0
+    run(main)
+
+
+def test_those_who_wait_share_one_fetch(run):
+    loads = 0
+
+    async def load():
+        nonlocal loads
+        loads += 1
+        await asyncio.sleep(0)
+        return "value", None
+
+    async def main():
+        cached = Cached()
+        values = await asyncio.gather(*(cached.get(load) for _ in range(20)))
+        assert values == ["value"] * 20
+        assert await cached.renew(load) == "value"
+
+    run(main)
+    assert loads == 1
+
+
+def test_who_waits_goes_on_where_another_gave_up(run):
+    async def main():
+        cached = Cached()
+        reached = asyncio.Event()
+
+        async def hang():
+            reached.set()
+            await asyncio.Event().wait()
+
+        async def load():
+            return "value", None
+
+        first = asyncio.create_task(cached.get(hang))
+        await reached.wait()
+        second = asyncio.create_task(cached.get(load))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == "value"
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
     run(main)
 
 
@@ -366,3 +411,9 @@ def test_a_name_for_the_only_provider(make_browser, settings_of):
 def test_next_url_of_another_site(make_browser, settings_of, caplog):
     answer = make_browser(settings_of(), next_url="//evil.example").get("/login")
     assert answer.status == 500
+
+
+def test_without_the_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(ImportError, match=r"pip install 'typhoon\[oidc\]'"):
+        OpenIDProvider(issuer="https://a.example", client_id="typhoon")

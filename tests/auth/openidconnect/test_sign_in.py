@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import weakref
 
 import pytest
 
 from oidc_provider import private_key, public_jwk
+from oidc_site import Login
+from support import without_collector
 
 
 def test_signing_in(browser, provider):
@@ -192,3 +195,21 @@ def test_a_public_client(make_browser, settings_of, provider):
     assert arguments["client_id"] == "typhoon"
     assert "client_secret" not in arguments
     assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize("claims", [{}, {"aud": "another"}, {"nonce": "another"}])
+def test_nothing_is_left_for_the_garbage_collector(make_browser, settings_of, provider, claims):
+    handlers = []
+
+    class Watched(Login):
+        def prepare(self):
+            handlers.append(weakref.ref(self))
+
+    provider.claims = claims
+    browser = make_browser(settings_of(), Watched)
+    browser.sign_in()
+    handlers.clear()
+    with without_collector():
+        browser.sign_in()
+        browser.site.call()
+        assert [handler() for handler in handlers] == [None, None]

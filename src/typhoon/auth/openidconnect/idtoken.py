@@ -4,11 +4,13 @@ Signatures and times are checked by PyJWT.
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typhoon.auth.errors import AuthStateError
 from typhoon.auth.openidconnect.discovery import Metadata
@@ -16,22 +18,8 @@ from typhoon.auth.openidconnect.errors import AuthConfigurationError, AuthTokenE
 from typhoon.auth.openidconnect.provider import OpenIDProvider
 from typhoon.httpclient import AsyncHTTPClient
 
-if TYPE_CHECKING:
-    import jwt
-
 MAX_TOKEN = 64 * 1024
 """Characters of a token. Those with hundreds of groups in them have some 20 KiB."""
-
-
-def jose() -> "type[jwt.PyJWT]":
-    """PyJWT, which not every application has to have."""
-    try:
-        import jwt
-    except ImportError as error:
-        raise ImportError(
-            "OpenIDConnectMixin needs PyJWT: pip install 'typhoon[oidc]'", name="jwt"
-        ) from error
-    return jwt.PyJWT
 
 
 async def verify_token(
@@ -61,7 +49,6 @@ async def verify_token(
 
 
 def _header(token: str, provider: OpenIDProvider) -> dict[str, Any]:
-    jose()
     import jwt
 
     try:
@@ -69,7 +56,9 @@ def _header(token: str, provider: OpenIDProvider) -> dict[str, Any]:
             raise ValueError(f"it has more than {MAX_TOKEN} characters")
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise AuthTokenError(f"The token of {provider.issuer} is none: {error}") from error
+        raise AuthTokenError(
+            f"The token of {provider.issuer} is none: {quoted(str(error))}"
+        ) from error
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in provider.signing_algorithms:
         allowed = ", ".join(provider.signing_algorithms)
@@ -90,23 +79,24 @@ def _verified(
     """The claims, if one of the keys fits."""
     import jwt
 
-    for key in keys:
-        try:
-            # The algorithm is bound to the key, whatever the token says.
-            return jwt.decode(
-                token,
-                jwt.PyJWK(key, algorithm),
-                algorithms=[algorithm],
-                audience=provider.client_id,
-                leeway=provider.leeway,
-                options={"require": list(require), "enforce_minimum_key_length": True},
-            )
-        except (jwt.InvalidSignatureError, jwt.InvalidKeyError, jwt.PyJWKError) as error:
-            failure: Exception = error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            failure = error
-            break
-    raise AuthTokenError(f"The token of {provider.issuer} is not valid: {failure}") from failure
+    def decoded(key: dict[str, Any]) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            jwt.PyJWK(key, algorithm),  # bound to the algorithm, whatever the token says
+            algorithms=[algorithm],
+            audience=provider.client_id,
+            leeway=provider.leeway,
+            options={"require": list(require), "enforce_minimum_key_length": True},
+        )
+
+    try:
+        for key in keys[:-1]:  # there are several only where they have no names
+            with contextlib.suppress(jwt.InvalidSignatureError, jwt.InvalidKeyError):
+                return decoded(key)
+        return decoded(keys[-1])
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        text = quoted(str(error))
+        raise AuthTokenError(f"The token of {provider.issuer} is not valid: {text}") from error
 
 
 def _check_issuer(claims: dict[str, Any], metadata: Metadata, keys: list[dict[str, Any]]) -> None:
@@ -168,9 +158,6 @@ def check_access_token(claims: dict[str, Any], header: dict[str, Any], access_to
 
 def client_assertion(provider: OpenIDProvider, audience: str) -> str:
     """What a client with a private key says who it is with: RFC 7523 §3."""
-    jose()
-    import secrets
-
     import jwt
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

@@ -297,14 +297,18 @@ class OpenIDConnectMixin(AttemptCookies):
                     await end_sessions(token.sub, token.sid)
 
         Raises:
-            AuthTokenError: The token is not one of the provider for this.
+            AuthTokenError: The token is not one of the provider for this. 400 if not caught.
         """
         self.set_header("Cache-Control", "no-store")
         settings = self.get_openid_provider(provider)
         client = self.get_auth_http_client()
         metadata = await settings.metadata(client)
         text = self.get_body_argument("logout_token", None)
-        return await verify_logout_token(text, settings, metadata, client)
+        try:
+            return await verify_logout_token(text, settings, metadata, client)
+        except AuthTokenError as error:
+            error.status_code = 400  # Back-Channel Logout §2.8
+            raise
 
     def get_openid_provider(self, name: str | None = None) -> OpenIDProvider:
         """The settings of a provider. Override to keep them elsewhere, for example by tenant.

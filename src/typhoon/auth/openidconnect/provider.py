@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from typhoon.auth.openidconnect.discovery import Metadata, fetch_metadata, is_loopback, is_secure
@@ -28,6 +29,7 @@ class OpenIDProvider:
 
     Raises:
         ValueError: A setting cannot be right.
+        ImportError: PyJWT is missing.
     """
 
     issuer: str
@@ -75,6 +77,8 @@ class OpenIDProvider:
     _keys: Cached[KeySet] = field(default_factory=Cached, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not (find_spec("jwt") and find_spec("cryptography")):
+            raise ImportError("OpenIDProvider needs PyJWT: pip install 'typhoon[oidc]'", name="jwt")
         if isinstance(self.scope, str):
             object.__setattr__(self, "scope", tuple(self.scope.split()))
         _check_url("issuer", self.issuer)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 from typhoon.auth.openidconnect.discovery import Metadata
 from typhoon.auth.openidconnect.errors import (
@@ -77,7 +77,8 @@ def _authenticate(
     secret = provider.client_secret or ""
     match method:
         case "client_secret_basic":
-            pair = f"{quote_plus(provider.client_id)}:{quote_plus(secret)}"
+            # As in a form; but a space is what every reader takes for one.
+            pair = f"{quote(provider.client_id, safe='')}:{quote(secret, safe='')}"
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         case "client_secret_post":
             arguments["client_id"] = provider.client_id
