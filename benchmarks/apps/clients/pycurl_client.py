@@ -1,7 +1,8 @@
 """The load of the HTTP clients on pycurl itself, without an event loop.
 
 `CurlMulti` with `socket_action` and epoll, which libcurl's documentation recommends over `perform`
-and `select`; the handles are used again, and each keeps the buffer for its body.
+and `select`; the handles are used again, and each keeps its buffers. The head is kept as it came:
+all others have the headers at hand, too.
 """
 
 import select
@@ -66,20 +67,22 @@ def new_curl() -> pycurl.Curl:
 
 
 class Transfer:
-    """A handle and the buffer that its body goes to, by libcurl itself."""
+    """A handle and what libcurl writes the head and the body to."""
 
     def __init__(self) -> None:
         self.curl = new_curl()
-        self.body = BytesIO()
+        self.head, self.body = BytesIO(), BytesIO()
         self.curl.setopt(pycurl.URL, meter.URL)
-        self.curl.setopt(pycurl.WRITEDATA, self.body)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self.head.write)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self.body.write)
 
     def check(self) -> None:
         status, body = self.curl.getinfo(pycurl.RESPONSE_CODE), self.body.getvalue()
         if status != 200 or body != meter.ANSWER:
             meter.wrong((status, body))
-        self.body.seek(0)
-        self.body.truncate()
+        for buffer in (self.head, self.body):
+            buffer.seek(0)
+            buffer.truncate()
 
 
 def batch(loop: Loop, transfers: dict[pycurl.Curl, Transfer], count: int) -> None:
