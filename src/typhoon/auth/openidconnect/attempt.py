@@ -39,9 +39,9 @@ class Attempt:
     redirect_uri: str
     next_url: str
     max_age: int | None = None
-    state: str = field(default_factory=secrets.token_urlsafe)
-    nonce: str = field(default_factory=secrets.token_urlsafe)
-    verifier: str = field(default_factory=secrets.token_urlsafe)
+    state: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    nonce: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    verifier: str = field(default_factory=secrets.token_urlsafe, repr=False)
 
     @property
     def challenge(self) -> str:
