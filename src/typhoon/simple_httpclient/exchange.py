@@ -1,8 +1,9 @@
 """One request and its response, over a connection that is there."""
 
 import asyncio
+import contextvars
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from typhoon._core import ExchangeError
@@ -99,6 +100,8 @@ class Exchange:
         self._progress = progress
         self._max_body_size = max_body_size
         self._leads_on = leads_on
+        # What a connection calls runs in the context of who made the connection.
+        self._context = contextvars.copy_context()
         self._head_came = asyncio.Event()
         self._refused = False
         self._followed = False
@@ -187,11 +190,11 @@ class Exchange:
         self._followed = self._leads_on(code, headers)
         callback = request.header_callback
         if callback is not None and not self._followed:
+            lines = [f"{version} {code} {reason}\r\n"]
+            lines += [f"{name}: {value}\r\n" for name, value in headers.get_all()]
             try:
-                callback(f"{version} {code} {reason}\r\n")
-                for name, value in headers.get_all():
-                    callback(f"{name}: {value}\r\n")
-                callback("\r\n")
+                for text in [*lines, "\r\n"]:
+                    self._context.run(callback, text)
             except Exception as error:
                 raise _callback_failed(error) from None
         if request.streaming_callback is not None and request.decompress_response:
@@ -204,9 +207,12 @@ class Exchange:
         if self._followed:
             return None
         if self._decoder is not None:
-            return self._decode(chunk, self._decoder)
+            return self._begin(self._decode(chunk, self._decoder))
         result = self._call(chunk)
-        return self._wait_for(result) if inspect.isawaitable(result) else None
+        return self._begin(self._wait_for(result)) if inspect.isawaitable(result) else None
+
+    def _begin(self, coroutine: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        return self._context.run(asyncio.ensure_future, coroutine)
 
     async def _decode(self, chunk: bytes, decoder: BodyDecoder) -> None:
         try:
@@ -220,7 +226,7 @@ class Exchange:
     def _call(self, chunk: bytes) -> Any:
         callback = self._request.streaming_callback
         try:
-            return callback(chunk) if callback is not None else None
+            return self._context.run(callback, chunk) if callback is not None else None
         except Exception as error:
             raise _callback_failed(error) from None
 

@@ -300,6 +300,7 @@ class Fetch:
             if self._authentication is None:
                 memory = self._client.digests
                 self._authentication = Authentication(memory, request, target, route)
+            headers = headers.copy()
             self._authentication.add_to(headers)
         if not route.is_forwarded:
             return target.path, route, headers
