@@ -26,7 +26,8 @@ class HTTPRequest:
         body: The body, as bytes or as a str, which is sent in UTF-8.
         auth_username: The user name to authenticate with.
         auth_password: The password.
-        auth_mode: The kind of authentication: ``"basic"`` by default. Not every client has others.
+        auth_mode: The kind of authentication: ``"basic"``, which is the default, or ``"digest"``.
+            For a digest the server is asked first, and the request sent again with its body.
         connect_timeout: Seconds for the connection to be made, 20 by default; 0 for no limit.
         request_timeout: Seconds for all of the request, 20 by default; 0 for no limit.
         if_modified_since: Sent as If-Modified-Since.
@@ -47,7 +48,8 @@ class HTTPRequest:
         proxy_port: The port of the proxy; needed with `proxy_host`.
         proxy_username: The user name for the proxy.
         proxy_password: The password for the proxy.
-        proxy_auth_mode: The kind of authentication with the proxy: ``"basic"`` by default.
+        proxy_auth_mode: The kind of authentication with the proxy: ``"basic"``, which is the
+            default, or ``"digest"``.
         allow_nonstandard_methods: Whether other methods than the usual ones may be sent, and
             bodies, or none, where the method has it otherwise; by default not.
         validate_cert: Whether the server's certificate is checked; by default it is.
@@ -57,7 +59,8 @@ class HTTPRequest:
         client_cert: The file of the client certificate, in PEM.
         body_producer: Sends the body piece by piece, in place of `body`: a function, or coroutine
             function, that is called with a function ``write``, which returns an awaitable. The
-            body is chunked unless the headers have a Content-Length.
+            body is chunked unless the headers have a Content-Length. It is called again where the
+            request has to be sent again: after a redirect that keeps the method, and for a digest.
         expect_100_continue: Whether to send Expect, and the body only when the server wants it.
         ssl_options: An `ssl.SSLContext`, or a dictionary as for `.ssl_options_to_context`, in
             place of `validate_cert`, `ca_certs`, `client_key` and `client_cert`. Not every client
