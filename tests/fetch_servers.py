@@ -7,14 +7,14 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import brotli
 import pytest
 
 from http_servers import Countdown, Echo, Pieces, Redirect
-from support import new_event_loop
+from support import Server, new_event_loop
 from typhoon.httpclient import AsyncHTTPClient
 from typhoon.ioloop import IOLoop
 from typhoon.testing.loops import TestLoop
@@ -169,6 +169,14 @@ def io_loop(loop_kind: str) -> Iterator[IOLoop]:
 def client(io_loop: IOLoop, client_class: type[AsyncHTTPClient]) -> Iterator[AsyncHTTPClient]:
     with closing(client_class(force_instance=True)) as client:
         yield client
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Iterator[Server]:
+    server = serve(APP)
+    yield server
+    for _ in range(3):  # what has just been accepted begins, and is closed with the rest
+        server.call(asyncio.sleep, 0)
 
 
 @pytest.fixture(autouse=True)

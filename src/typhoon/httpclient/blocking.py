@@ -7,12 +7,14 @@ from typhoon.httpclient.client import AsyncHTTPClient
 from typhoon.httpclient.request import HTTPRequest
 from typhoon.httpclient.response import HTTPResponse
 from typhoon.ioloop import IOLoop
+from typhoon.ioloop.registry import is_loop_running
 
 
 class HTTPClient:
     """An HTTP client that blocks until the response is there.
 
-    For scripts and the like. It cannot be used where an event loop runs: use `AsyncHTTPClient`.
+    For scripts and the like. Each belongs to one thread at a time, and has an event loop of its
+    own, so it cannot be used where one runs: there, use `AsyncHTTPClient`.
 
     .. code-block:: python
 
@@ -25,12 +27,16 @@ class HTTPClient:
     Args:
         async_client_class: The client to use below; the configured one by default.
         kwargs: Arguments for that class.
+
+    Raises:
+        RuntimeError: An event loop runs in this thread.
     """
 
     def __init__(
         self, async_client_class: type[AsyncHTTPClient] | None = None, **kwargs: Any
     ) -> None:
         self._closed = True  # until all of it is there
+        _check_that_no_loop_runs()
         self._io_loop = IOLoop(make_current=False)
         make = AsyncHTTPClient if async_client_class is None else async_client_class
 
@@ -64,8 +70,21 @@ class HTTPClient:
 
         Raises:
             HTTPClientError: The response is an error, unless ``raise_error`` is false.
+            RuntimeError: The client is closed, or an event loop runs in this thread.
         """
+        if self._closed:
+            raise RuntimeError("fetch() called on a closed HTTPClient")
+        _check_that_no_loop_runs()
         response: HTTPResponse = self._io_loop.run_sync(
             lambda: self._async_client.fetch(request, **kwargs)
         )
         return response
+
+
+def _check_that_no_loop_runs() -> None:
+    if is_loop_running():
+        raise RuntimeError(
+            "an HTTPClient would block the event loop that runs here: write"
+            " await AsyncHTTPClient().fetch(...), or use the HTTPClient in a thread of its own,"
+            " as with asyncio.to_thread"
+        )
