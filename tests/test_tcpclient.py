@@ -479,7 +479,10 @@ def test_a_source_address_of_the_other_family_is_named(loop_kind: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"source_ip": "localhost"}, "source_ip 'localhost' is no IP address"),
+        (
+            {"source_ip": "localhost"},
+            "'localhost' is neither an IP address nor a network interface",
+        ),
         ({"source_port": 65536}, "source_port 65536 is not between"),
         ({"port": 65536}, "port 65536 is not between"),
     ],

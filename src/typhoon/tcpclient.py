@@ -56,8 +56,6 @@ class TCPClient:
         source_ip: str | None = None,
         source_port: int | None = None,
         timeout: float | datetime.timedelta | None = None,  # noqa: ASYNC109
-        *,
-        interface: str | None = None,
     ) -> IOStream:
         """Connect to a host and return the stream.
 
@@ -75,9 +73,9 @@ class TCPClient:
                 to be the one of `host`.
             max_buffer_size: The most bytes that the stream may hold unread.
             source_ip: The IP address to connect from; addresses of the other kind are not tried.
+                Or the network interface to connect through, such as ``"eth0"``.
             source_port: The port to connect from.
             timeout: Seconds, or a `datetime.timedelta`, for all of it.
-            interface: The network interface to connect through, such as ``"eth0"``.
 
         Raises:
             socket.gaierror: The name cannot be resolved.
@@ -86,17 +84,17 @@ class TCPClient:
             ssl.SSLError: The TLS handshake failed; `ssl.SSLCertVerificationError` if it is because
                 of the certificate.
             TimeoutError: `timeout` has passed.
-            ValueError: `source_ip` is no IP address, `interface` no interface, or a port is out
-                of range.
+            ValueError: `source_ip` is neither an IP address nor an interface, or a port is out of
+                range.
         """
         if isinstance(timeout, datetime.timedelta):
             timeout = timeout.total_seconds()
+        interface = None
         if source_ip is not None and not is_valid_ip(source_ip):
-            raise ValueError(f"source_ip {source_ip!r} is no IP address")
+            check_interface(source_ip)
+            source_ip, interface = None, source_ip
         if source_port is not None and not 0 <= source_port <= 65535:
             raise ValueError(f"source_port {source_port} is not between 0 and 65535")
-        if interface is not None:
-            check_interface(interface)
         place = _format((host, port))
         doing: Callable[[], str] = lambda: f"while resolving {host}"  # noqa: E731
         deadline = asyncio.timeout(timeout)
@@ -226,7 +224,7 @@ async def _open(
     sock = socket(family)
     try:
         if interface is not None:
-            bind_to_interface(sock, interface)
+            source_ip = bind_to_interface(sock, interface)
         if source_ip is not None or source_port is not None:
             any_address = "::" if family == AF_INET6 else "0.0.0.0"
             try:

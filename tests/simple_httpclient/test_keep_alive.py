@@ -152,7 +152,8 @@ def test_the_server_says_how_long(
 
 def test_a_limit_for_each_origin(io_loop: IOLoop, nginx: Nginx) -> None:
     async def main() -> None:
-        client = SimpleAsyncHTTPClient(force_instance=True, max_connections_per_origin=2)
+        client = SimpleAsyncHTTPClient(force_instance=True)
+        client.pool.max_connections_per_origin = 2
         url = f"http://127.0.0.1:{nginx.port}/"
         seen = await asyncio.gather(*(counted(client, url) for _ in range(20)))
         assert len({connection for connection, _ in seen}) <= 2
@@ -163,7 +164,8 @@ def test_a_limit_for_each_origin(io_loop: IOLoop, nginx: Nginx) -> None:
 
 def test_none_is_kept(io_loop: IOLoop, nginx: Nginx) -> None:
     async def main() -> None:
-        client = SimpleAsyncHTTPClient(force_instance=True, max_idle_connections=0)
+        client = SimpleAsyncHTTPClient(force_instance=True)
+        client.pool.max_idle_connections = 0
         seen = [await counted(client, f"http://127.0.0.1:{nginx.port}/") for _ in range(3)]
         assert [count for _, count in seen] == [1, 1, 1]
         client.close()

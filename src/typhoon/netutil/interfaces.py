@@ -12,6 +12,9 @@ _SIOCGIFADDR: Final = 0x8915
 _IPV6_ADDRESSES: Final = Path("/proc/net/if_inet6")
 """Linux's list of IPv6 addresses and their interfaces, proc_net(5)."""
 
+_LINK: Final = "20"
+"""The scope, in that list, of an address that means something on its link alone."""
+
 
 def check_interface(name: str) -> None:
     """See that this machine has the interface.
@@ -27,23 +30,20 @@ def check_interface(name: str) -> None:
         )
 
 
-def bind_to_interface(sock: socket.socket, name: str) -> None:
+def bind_to_interface(sock: socket.socket, name: str) -> str | None:
     """Have a socket that is not connected send through the interface `name`, such as ``eth0``.
 
-    Where the system does not let this process choose it, the socket gets the interface's address,
-    by which most routing tables choose the same.
+    Where the system does not let this process choose it, the interface's address is returned for
+    `sock` to be bound to: by it most routing tables choose the same.
 
     Raises:
-        OSError: Neither can be done.
+        OSError: No address is known either.
     """
     if (option := getattr(socket, "SO_BINDTODEVICE", None)) is not None:  # Linux
         with contextlib.suppress(PermissionError):
             sock.setsockopt(socket.SOL_SOCKET, option, name.encode() + b"\0")
-            return
-    if sock.family == socket.AF_INET:
-        sock.bind((_ipv4_address(sock, name), 0))
-    else:
-        sock.bind(_ipv6_address(name))
+            return None
+    return _ipv4_address(sock, name) if sock.family == socket.AF_INET else _ipv6_address(name)
 
 
 def _ipv4_address(sock: socket.socket, name: str) -> str:
@@ -56,21 +56,19 @@ def _ipv4_address(sock: socket.socket, name: str) -> str:
     return socket.inet_ntoa(answer[20:24])
 
 
-def _ipv6_address(name: str) -> tuple[str, int, int, int]:
+def _ipv6_address(name: str) -> str:
     """The first address that is not only for the link, else one that is."""
-    found: tuple[str, int, int, int] | None = None
+    found = ""
     with contextlib.suppress(OSError):
         for line in _IPV6_ADDRESSES.read_text("ascii").splitlines():
-            address, index, _, scope, _, device = line.split()
-            if device != name:
-                continue
-            text = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address))
-            if scope != "20":
-                return text, 0, 0, 0
-            found = text, 0, 0, int(index, 16)
-    if found is None:
+            address, _, _, scope, _, device = line.split()
+            if device == name:
+                found = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address))
+                if scope != _LINK:
+                    return found
+    if not found:
         raise _without_address(name, "IPv6")
-    return found
+    return f"{found}%{name}"
 
 
 def _without_address(name: str, kind: str) -> OSError:

@@ -16,7 +16,7 @@ from typhoon.simple_httpclient.connection import MAX_HEADER_SIZE, Connection
 from typhoon.simple_httpclient.digest import DigestMemory
 from typhoon.simple_httpclient.errors import HTTPTimeoutError
 from typhoon.simple_httpclient.fetching import Fetch
-from typhoon.simple_httpclient.pool import IDLE_TIMEOUT, MAX_IDLE_CONNECTIONS, Pool
+from typhoon.simple_httpclient.pool import Pool
 from typhoon.simple_httpclient.progress import NotingResolver, Progress
 from typhoon.simple_httpclient.route import Route
 from typhoon.tcpclient import TCPClient
@@ -58,10 +58,6 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         defaults: dict[str, Any] | None = None,
         max_header_size: int | None = None,
         max_body_size: int | None = None,
-        *,
-        max_connections_per_origin: int | None = None,
-        max_idle_connections: int = MAX_IDLE_CONNECTIONS,
-        idle_connection_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         """Set up the client.
 
@@ -75,16 +71,6 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
             max_header_size: Bytes that the head of a response may have; 64 KiB by default.
             max_body_size: Bytes that the body of a response may have, decompressed, also when it
                 is streamed; `max_buffer_size` by default.
-            max_connections_per_origin: How many connections there may be to one place, busy or
-                idle; further requests wait for one, at most for their `connect_timeout`. None for
-                no limit but `max_clients`.
-            max_idle_connections: How many connections are kept for later requests, all places
-                together; 0 for none.
-            idle_connection_timeout: Seconds for which they are kept; less where the server says
-                so (Keep-Alive).
-
-        Raises:
-            ValueError: A limit lets no request run.
         """
         super().initialize(max_clients=max_clients, defaults=defaults)
         self.max_buffer_size = max_buffer_size
@@ -100,9 +86,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         self._next_look = math.inf
         self.digests = DigestMemory()
         self._connector = Connector(self.tcp_client, self.digests)
-        self.pool: Pool[Connection] = Pool(
-            self._connect, max_connections_per_origin, max_idle_connections, idle_connection_timeout
-        )
+        self.pool: Pool[Connection] = Pool(self._connect)
 
     def close(self) -> None:
         """Stop what is under way, and free what the client holds."""

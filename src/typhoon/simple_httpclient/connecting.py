@@ -21,7 +21,6 @@ from typing import Any, Final, TypeVar, cast
 
 from typhoon.httpclient.failures import Stage
 from typhoon.iostream import StreamClosedError
-from typhoon.netutil import is_valid_ip
 from typhoon.simple_httpclient.digest import DigestAttempt, DigestMemory
 from typhoon.simple_httpclient.errors import HTTPProxyError, HTTPStreamClosedError
 from typhoon.simple_httpclient.progress import Progress, connecting
@@ -147,14 +146,11 @@ class Connector:
         host, port, place = route.host, route.port, route.place
         if route.proxy is not None:
             host, port, place = route.proxy.host, route.proxy.port, route.proxy.place
-        options: dict[str, Any] = {}
-        if route.source is not None:
-            options["source_ip" if is_valid_ip(route.source) else "interface"] = route.source
         progress.stage, progress.place = Stage.RESOLVING, host
         connecting.set((progress, place))
         try:
             stream = await self._tcp_client.connect(
-                host, port, af=socket.AddressFamily(route.family), **options
+                host, port, af=socket.AddressFamily(route.family), source_ip=route.source
             )
         except StreamClosedError as error:
             raise error.real_error or HTTPStreamClosedError() from None

@@ -73,15 +73,25 @@ class Pool(Generic[_C]):
 
     Made, as a client is, where its loop runs or is current; used where it runs.
 
+    The limits may be set at any time, for what comes then:
+
+    .. code-block:: python
+
+        AsyncHTTPClient().pool.max_connections_per_origin = 4
+
     Args:
         connect: Makes a connection along a route.
-        max_connections_per_origin: How many connections with equal routes there may be; None for
-            no limit.
-        max_idle_connections: How many connections may be idle, all routes together.
-        idle_timeout: Seconds that a connection may be idle. Less where its server says so.
+        max_connections_per_origin: The limit of this name, and so on.
+        max_idle_connections: The same.
+        idle_timeout: The same.
+
+    Attributes:
+        max_idle_connections: How many connections are kept for later requests, all routes
+            together; 0 for none.
+        idle_timeout: Seconds for which they are kept; less where the server says so (Keep-Alive).
 
     Raises:
-        ValueError: A limit lets nothing through.
+        ValueError: A limit lets no request run.
     """
 
     def __init__(
@@ -91,15 +101,10 @@ class Pool(Generic[_C]):
         max_idle_connections: int = MAX_IDLE_CONNECTIONS,
         idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
-        if max_connections_per_origin is not None and max_connections_per_origin < 1:
-            raise ValueError(
-                f"max_connections_per_origin={max_connections_per_origin!r} lets no request run: "
-                "write 1 or more, or None for no limit"
-            )
         self._connect = connect
-        self._limit = max_connections_per_origin
-        self._max_idle = max_idle_connections
-        self._idle_timeout = idle_timeout
+        self.max_connections_per_origin = max_connections_per_origin
+        self.max_idle_connections = max_idle_connections
+        self.idle_timeout = idle_timeout
         self._io_loop = IOLoop.current()
         self._loop = self._io_loop.asyncio_loop
         self._busy: set[_C] = set()
@@ -108,12 +113,30 @@ class Pool(Generic[_C]):
         self._oldest: OrderedDict[_C, Route] = OrderedDict()
         """The same, those of all routes, in the order in which they became idle."""
         self._counts: dict[Route, int] = {}
-        """How many connections there are, where there is a limit; those being made included."""
+        """How many connections there are, those being made included."""
         self._waiting: dict[Route, OrderedDict[asyncio.Future[_C | None], bool]] = {}
         """Who waits for one of them, or for a place (None); and whether it wants a fresh one."""
         self._timer: asyncio.TimerHandle | None = None
         self._watched = False
         self._closed = False
+
+    @property
+    def max_connections_per_origin(self) -> int | None:
+        """How many connections with equal routes there may be, busy, idle or being made.
+
+        Further requests wait for one, at most for their `connect_timeout`. None for no limit (but
+        the client's `max_clients`).
+        """
+        return self._limit
+
+    @max_connections_per_origin.setter
+    def max_connections_per_origin(self, limit: int | None) -> None:
+        if limit is not None and limit < 1:
+            raise ValueError(
+                f"max_connections_per_origin={limit!r} lets no request run: write 1 or more, or "
+                "None for no limit"
+            )
+        self._limit = limit
 
     def take_idle(self, route: Route) -> _C | None:
         """An idle connection for a request, or None if there is none.
@@ -154,10 +177,11 @@ class Pool(Generic[_C]):
         """
         if not fresh and (taken := self.take_idle(route)) is not None:
             return taken
-        if self._limit is not None:
-            given = await self._place(route, progress, fresh, self._limit)
-            if given is not None:
-                return given
+        count = self._counts.get(route, 0)
+        if self._limit is None or count < self._limit:
+            self._counts[route] = count + 1
+        elif (given := await self._place(route, progress, fresh)) is not None:
+            return given
         try:
             connection = await self._connect(route, progress)
         except BaseException:
@@ -199,7 +223,7 @@ class Pool(Generic[_C]):
         until = self._loop.time() + self._usable_for(connection)
         self._idle.setdefault(route, {})[connection] = until
         self._oldest[connection] = route
-        if len(self._oldest) > self._max_idle:
+        if len(self._oldest) > self.max_idle_connections:
             self._drop(next(iter(self._oldest)))
         if self._timer is None or until < self._timer.when():
             self._arm(until)
@@ -230,11 +254,11 @@ class Pool(Generic[_C]):
 
     # The limit for each origin
 
-    async def _place(self, route: Route, progress: Progress, fresh: bool, limit: int) -> _C | None:
+    async def _place(self, route: Route, progress: Progress, fresh: bool) -> _C | None:
         """Wait until there may be another connection: None; or until there is one to be used."""
-        if fresh and self._counts.get(route, 0) >= limit and (idle := self._idle.get(route)):
+        idle = self._idle.get(route)
+        if fresh and idle and not self._waiting.get(route):
             self._drop(next(iter(idle)))
-        if self._counts.get(route, 0) < limit:
             self._counts[route] = self._counts.get(route, 0) + 1
             return None
         progress.stage, progress.place = Stage.CONNECTING, route.place
@@ -258,8 +282,8 @@ class Pool(Generic[_C]):
 
     def _vacate(self, route: Route) -> None:
         """There is one connection less: its place is for who waits for longest."""
-        if self._limit is None or route not in self._counts:
-            return
+        if route not in self._counts:
+            return  # the pool was closed
         waiting = self._waiting.get(route)
         if waiting:
             future, _ = waiting.popitem(last=False)
@@ -275,9 +299,9 @@ class Pool(Generic[_C]):
         """Seconds for which a connection may be idle."""
         said = connection.keep_alive_timeout
         if said is None:
-            return self._idle_timeout
+            return self.idle_timeout
         # The server counts from before its response came here, and the next request takes time.
-        return min(self._idle_timeout, max(said - _MARGIN, said / 2))
+        return min(self.idle_timeout, max(said - _MARGIN, said / 2))
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:
