@@ -176,4 +176,4 @@ class PoolModel(RuleBasedStateMachine):
 
 
 TestPool = PoolModel.TestCase
-TestPool.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestPool.settings = settings(max_examples=50, stateful_step_count=50, deadline=None)
