@@ -342,9 +342,9 @@ def test_a_proxy_that_is_not_there(io_loop: IOLoop, client: SimpleAsyncHTTPClien
                 "proxy_host": "a",
                 "proxy_port": 1,
                 "proxy_username": "ann",
-                "proxy_auth_mode": "digest",
+                "proxy_auth_mode": "ntlm",
             },
-            "unsupported proxy_auth_mode 'digest'",
+            "unsupported proxy_auth_mode 'ntlm'",
         ),
     ],
 )
