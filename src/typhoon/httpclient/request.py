@@ -85,8 +85,22 @@ class HTTPRequest:
         "validate_cert": True,
     }
 
-    _headers: HTTPHeaders
-    _body: bytes | None
+    _headers: HTTPHeaders | None = None
+    _body: bytes | None = None
+    auth_username: str | None = None
+    auth_password: str | None = None
+    auth_mode: str | None = None
+    network_interface: str | None = None
+    prepare_curl_callback: Callable[[Any], None] | None = None
+    proxy_host: str | None = None
+    proxy_port: int | None = None
+    proxy_username: str | None = None
+    proxy_password: str | None = None
+    proxy_auth_mode: str | None = None
+    ca_certs: str | None = None
+    client_key: str | None = None
+    client_cert: str | None = None
+    ssl_options: dict[str, Any] | ssl.SSLContext | None = None
     unix_socket: str | None = None
     _original: "HTTPRequest | None" = None
     """The application's request, of which this is the client's copy."""
@@ -129,36 +143,53 @@ class HTTPRequest:
     ) -> None:
         self.url = url
         self.method = method
-        self.headers = headers
-        self.body = body
-        self.auth_username = auth_username
-        self.auth_password = auth_password
-        self.auth_mode = auth_mode
+        if headers is not None:
+            self.headers = headers
+        if body is not None:
+            self.body = body
         self.connect_timeout = connect_timeout
         self.request_timeout = request_timeout
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
         self.user_agent = user_agent
-        self.network_interface = network_interface
         self.streaming_callback = streaming_callback
         self.header_callback = header_callback
-        self.prepare_curl_callback = prepare_curl_callback
-        self.proxy_host = proxy_host
-        self.proxy_port = proxy_port
-        self.proxy_username = proxy_username
-        self.proxy_password = proxy_password
-        self.proxy_auth_mode = proxy_auth_mode
         self.allow_nonstandard_methods = allow_nonstandard_methods
         self.validate_cert = validate_cert
-        self.ca_certs = ca_certs
         self.allow_ipv6 = allow_ipv6
-        self.client_key = client_key
-        self.client_cert = client_cert
         self.body_producer = body_producer
         self.expect_100_continue = expect_100_continue
         self.decompress_response = use_gzip if decompress_response is None else decompress_response
-        self.ssl_options = ssl_options
         self.start_time = time.time()
+        # Seldom given: an object with few attributes is made, and copied, much faster.
+        if auth_username is not None:
+            self.auth_username = auth_username
+        if auth_password is not None:
+            self.auth_password = auth_password
+        if auth_mode is not None:
+            self.auth_mode = auth_mode
+        if network_interface is not None:
+            self.network_interface = network_interface
+        if prepare_curl_callback is not None:
+            self.prepare_curl_callback = prepare_curl_callback
+        if proxy_host is not None:
+            self.proxy_host = proxy_host
+        if proxy_port is not None:
+            self.proxy_port = proxy_port
+        if proxy_username is not None:
+            self.proxy_username = proxy_username
+        if proxy_password is not None:
+            self.proxy_password = proxy_password
+        if proxy_auth_mode is not None:
+            self.proxy_auth_mode = proxy_auth_mode
+        if ca_certs is not None:
+            self.ca_certs = ca_certs
+        if client_key is not None:
+            self.client_key = client_key
+        if client_cert is not None:
+            self.client_cert = client_cert
+        if ssl_options is not None:
+            self.ssl_options = ssl_options
         if if_modified_since is not None:
             self._headers = HTTPHeaders(self._headers)  # leave the caller's as they are
             self._headers["If-Modified-Since"] = format_timestamp(if_modified_since)
@@ -166,11 +197,13 @@ class HTTPRequest:
     @property
     def headers(self) -> HTTPHeaders:
         """The headers, as they were given; an `.HTTPHeaders` if they were not."""
+        if self._headers is None:
+            self._headers = HTTPHeaders()
         return self._headers
 
     @headers.setter
     def headers(self, value: HTTPHeaders | dict[str, str] | None) -> None:
-        self._headers = HTTPHeaders() if value is None else value  # type: ignore[assignment]
+        self._headers = value  # type: ignore[assignment]
 
     @property
     def body(self) -> bytes | None:
@@ -186,7 +219,8 @@ class HTTPRequest:
         request: HTTPRequest = object.__new__(type(self))
         request.__dict__.update(self.__dict__)
         request._original = self._original or self
-        request._headers = HTTPHeaders(self._headers)
+        if self._headers is not None:
+            request._headers = HTTPHeaders(self._headers)
         request._fill_in(defaults)
         return request
 

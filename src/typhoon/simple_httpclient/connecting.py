@@ -147,13 +147,15 @@ class Connector:
         if route.proxy is not None:
             host, port, place = route.proxy.host, route.proxy.port, route.proxy.place
         progress.stage, progress.place = Stage.RESOLVING, host
-        connecting.set((progress, place))
+        token = connecting.set((progress, place))
         try:
             stream = await self._tcp_client.connect(
                 host, port, af=socket.AddressFamily(route.family), source_ip=route.source
             )
         except StreamClosedError as error:
             raise error.real_error or HTTPStreamClosedError() from None
+        finally:
+            connecting.reset(token)  # a transport keeps its context, and with it the request
         return stream._give_up_socket()
 
 

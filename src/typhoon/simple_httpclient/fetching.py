@@ -112,7 +112,7 @@ class Fetch:
     def expire(self) -> None:
         """The deadline has passed. (A task sees to it itself.)"""
         if (connection := self._connection) is not None:
-            self.progress.stage = stage_of(connection)
+            self._note_stage(connection)
             self._stop(HTTPTimeoutError(f"Timeout {self.progress.phrase}"))
 
     # At once
@@ -133,7 +133,6 @@ class Fetch:
             raise
         self._connection, self._route = connection, route
         progress = self.progress
-        progress.place = route.place
         progress.stage = Stage.WAITING
         progress.sent = time.monotonic() - progress.started
         self._client._watch(self)
@@ -149,6 +148,7 @@ class Fetch:
         try:
             response = self._take(reply)
         except Exception as error:
+            self.progress.place = self._route.place
             self._fail(error)
             return
         if response is None:
@@ -159,7 +159,7 @@ class Fetch:
     def set_exception(self, error: BaseException) -> None:
         """There is no response to the request that was sent at once."""
         if (connection := self._connection) is not None:
-            self.progress.stage = stage_of(connection)
+            self._note_stage(connection)
         self._give_back()
         if isinstance(error, ExchangeError):
             if error.args[0] == "closed" and self._request.method in _IDEMPOTENT:
@@ -167,6 +167,10 @@ class Fetch:
                 return
             error = failure(error)
         self._fail(error)
+
+    def _note_stage(self, connection: Connection) -> None:
+        """What the client waits for, and of whom: only a failure tells."""
+        self.progress.stage, self.progress.place = stage_of(connection), self._route.place
 
     def _give_back(self) -> None:
         """Leave the connection to the pool."""

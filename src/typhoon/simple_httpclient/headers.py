@@ -40,7 +40,7 @@ def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
         and request.body_producer is None
         and request.auth_username is None
         and target.credentials is None
-        and not request.headers
+        and not request._headers
     ):
         return _usual_headers(
             target.authority, request.user_agent or "", bool(request.decompress_response)
