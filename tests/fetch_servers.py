@@ -152,7 +152,7 @@ APP = Application(
         ("/coded/(gzip|deflate|br)", Coded),
         ("/peer", Peer),
         ("/digest/(MD5|SHA-256)", Digest),
-        (r"http://example\.invalid/.*", DigestProxy),
+        ("/forwarded", DigestProxy),
     ]
 )
 

@@ -1,6 +1,6 @@
 """`HTTPClient`, for programs without an event loop."""
 
-import sys
+import weakref
 from typing import Any
 
 from typhoon.httpclient.client import AsyncHTTPClient
@@ -32,10 +32,11 @@ class HTTPClient:
         RuntimeError: An event loop runs in this thread.
     """
 
+    _free: "weakref.finalize[[AsyncHTTPClient, IOLoop], HTTPClient] | None" = None
+
     def __init__(
         self, async_client_class: type[AsyncHTTPClient] | None = None, **kwargs: Any
     ) -> None:
-        self._closed = True  # until all of it is there
         _check_that_no_loop_runs()
         self._io_loop = IOLoop(make_current=False)
         make = AsyncHTTPClient if async_client_class is None else async_client_class
@@ -48,22 +49,16 @@ class HTTPClient:
         except BaseException:
             self._io_loop.close()
             raise
-        self._closed = False
+        # Also called at the end of the program, while all of Python is still there.
+        self._free = weakref.finalize(self, _free, self._async_client, self._io_loop)
 
     def __del__(self) -> None:
-        if sys.is_finalizing():
-            # Little of Python is left; but the loop would complain that it has not been closed.
-            if not self._closed:
-                self._io_loop.asyncio_loop.close()
-        else:
-            self.close()
+        self.close()
 
     def close(self) -> None:
         """Free what the client holds; it cannot be used again."""
-        if not self._closed:
-            self._closed = True
-            self._async_client.close()
-            self._io_loop.close()
+        if self._free is not None:
+            self._free()
 
     def fetch(self, request: HTTPRequest | str, **kwargs: Any) -> HTTPResponse:
         """Send a request and return the response; as `AsyncHTTPClient.fetch`.
@@ -72,13 +67,18 @@ class HTTPClient:
             HTTPClientError: The response is an error, unless ``raise_error`` is false.
             RuntimeError: The client is closed, or an event loop runs in this thread.
         """
-        if self._closed:
+        if self._free is None or not self._free.alive:
             raise RuntimeError("fetch() called on a closed HTTPClient")
         _check_that_no_loop_runs()
         response: HTTPResponse = self._io_loop.run_sync(
             lambda: self._async_client.fetch(request, **kwargs)
         )
         return response
+
+
+def _free(client: AsyncHTTPClient, io_loop: IOLoop) -> None:
+    client.close()
+    io_loop.close()
 
 
 def _check_that_no_loop_runs() -> None:
