@@ -3,10 +3,11 @@
 import pickle
 import socket
 import ssl
+from io import BytesIO
 
 import pytest
 
-from typhoon.httpclient import HTTPClientError, Stage
+from typhoon.httpclient import HTTPClientError, HTTPRequest, HTTPResponse, Stage
 from typhoon.httpclient.failures import located, mask_url
 from typhoon.iostream import UnsatisfiableReadError
 from typhoon.simple_httpclient import (
@@ -120,6 +121,16 @@ def test_without_a_request_the_message_stands_alone() -> None:
     assert str(HTTPStreamClosedError("Stream closed")) == "Stream closed"
     assert HTTPTimeoutError("x").code == HTTPStreamClosedError("x").code == 599
     assert repr(HTTPStreamClosedError("x")) == "HTTPStreamClosedError('x')"
+
+
+def test_the_error_of_a_status_can_be_pickled_with_its_response() -> None:
+    response = HTTPResponse(HTTPRequest(URL), 404, buffer=BytesIO(b"not here"))
+    with pytest.raises(HTTPClientError) as caught:
+        response.rethrow()
+    other = pickle.loads(pickle.dumps(caught.value))
+    assert str(other) == "HTTP 404: Not Found"
+    assert (other.response.code, other.response.body) == (404, b"not here")
+    assert str(other.response.error) == str(other)
 
 
 def test_what_is_refused() -> None:

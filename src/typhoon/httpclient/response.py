@@ -2,6 +2,7 @@
 
 import weakref
 from io import BytesIO
+from typing import Any
 
 from typhoon.httpclient.errors import HTTPClientError
 from typhoon.httpclient.request import HTTPRequest
@@ -107,6 +108,10 @@ class HTTPResponse:
                 raise error
             finally:
                 del error  # whose traceback refers to this frame
+
+    def __getstate__(self) -> dict[str, Any]:
+        # So that it can be copied and pickled: the weak reference is made anew when it is needed.
+        return vars(self) | {"_status_error": None}
 
     def __repr__(self) -> str:
         fields = ",".join(
