@@ -55,7 +55,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd rust && cargo fmt --check
-	rustfmt --check --edition 2024 benchmarks/echo.rs
+	rustfmt --check --edition 2024 benchmarks/*.rs
 	cd rust && CARGO_TARGET_DIR=$(CURDIR)/target/core cargo clippy --quiet --all-targets -- -D warnings
 	cd rust && CARGO_TARGET_DIR=$(CURDIR)/target/$(notdir $(VENV)) PYO3_PYTHON=$(CURDIR)/$(BIN)/python \
 	    cargo clippy --quiet --features python -- -D warnings

@@ -1,12 +1,12 @@
 """The HTTP clients' workloads and who takes part. The server is nginx on the other CPU."""
 
-from toolkit import NONE, UVLOOP, Peer, Task, on_both
+from toolkit import NONE, UVLOOP, Limit, Peer, Task, on_both
 
 FAMILY = "client"
 GETS = 5000  # of one batch
 TLS_GETS = 1000  # fewer: who keeps no connection shakes hands for each
 MOST_ROUNDS = 3
-MEMORY_BAR_MIB = 16.0
+MEMORY = Limit("memory_mib", "growth at the peak, MiB", 16.0)
 
 TYPHOON, CURL = "typhoon", "typhoon curl"
 CLIENT = "clients/typhoon_client.py"
@@ -59,6 +59,6 @@ TASKS = (
         "A body of 1 GiB, piece by piece as it comes",
         "MiB",
         (*SIMPLE, *OTHERS),
-        memory_bar=MEMORY_BAR_MIB,
+        limit=MEMORY,
     ),
 )

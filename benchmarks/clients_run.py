@@ -63,7 +63,7 @@ class ClientBench:
             raise LoadError("what was received is not what was sent")
         size = LARGE_BYTES / MIB
         return Figure(
-            size / large["seconds"], large["cpu"] / size * 1e6, memory_mib=large["memory"] / MIB
+            size / large["seconds"], large["cpu"] / size * 1e6, limited=large["memory"] / MIB
         )
 
     def _make_files(self) -> None:

@@ -8,79 +8,13 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, io};
 
-const EPOLL_CTL_ADD: i32 = 1;
-const EPOLLIN: u32 = 1;
-const EVENTS: usize = 64;
-const PATIENCE_MS: i32 = 10_000;
+use poll::{EVENTS, Event, Poll};
 
-#[derive(Clone, Copy)]
-#[cfg_attr(target_arch = "x86_64", repr(C, packed))]
-#[cfg_attr(not(target_arch = "x86_64"), repr(C))]
-struct Event {
-    events: u32,
-    data: u64,
-}
-
-unsafe extern "C" {
-    fn epoll_create1(flags: i32) -> i32;
-    fn epoll_ctl(epoll: i32, operation: i32, fd: i32, event: *mut Event) -> i32;
-    fn epoll_wait(epoll: i32, events: *mut Event, count: i32, timeout_ms: i32) -> i32;
-}
-
-struct Poll(OwnedFd);
-
-impl Poll {
-    fn new() -> io::Result<Self> {
-        // SAFETY: no pointers; the descriptor is new and nobody else's.
-        unsafe {
-            match epoll_create1(0) {
-                -1 => Err(io::Error::last_os_error()),
-                fd => Ok(Self(OwnedFd::from_raw_fd(fd))),
-            }
-        }
-    }
-
-    fn add(&self, stream: &TcpStream, data: u64) -> io::Result<()> {
-        let mut event = Event {
-            events: EPOLLIN,
-            data,
-        };
-        // SAFETY: both descriptors are open, and the kernel copies the event.
-        match unsafe {
-            epoll_ctl(
-                self.0.as_raw_fd(),
-                EPOLL_CTL_ADD,
-                stream.as_raw_fd(),
-                &mut event,
-            )
-        } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    fn wait<'a>(&self, events: &'a mut [Event; EVENTS]) -> io::Result<&'a [Event]> {
-        // SAFETY: the kernel writes at most EVENTS of them.
-        let count = unsafe {
-            epoll_wait(
-                self.0.as_raw_fd(),
-                events.as_mut_ptr(),
-                EVENTS as i32,
-                PATIENCE_MS,
-            )
-        };
-        match usize::try_from(count) {
-            Err(_) => Err(io::Error::last_os_error()),
-            Ok(0) => Err(io::Error::other("the server stopped answering")),
-            Ok(count) => Ok(&events[..count]),
-        }
-    }
-}
+mod poll;
 
 struct Connection {
     stream: TcpStream,
@@ -160,7 +94,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     for connection in &mut open {
         connection.send_next()?;
     }
-    let mut events = [Event { events: 0, data: 0 }; EVENTS];
+    let mut events = [Event::NONE; EVENTS];
     let mut messages = 0_u64;
     let mut ended = None;
     // Every connection gets its last answer: none is closed under a server that still writes.

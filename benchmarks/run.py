@@ -10,6 +10,7 @@ from pathlib import Path
 
 import clients
 import environment
+import sockets
 import templates
 import toolkit
 from load import LoadError, Wrk, allow_open_files, bytes_per_idle_connection
@@ -21,13 +22,13 @@ from toolkit_run import ToolkitBench
 from workloads import Workload, make_files, make_workloads
 
 HERE = Path(__file__).parent
-TASKS = (*toolkit.TASKS, *templates.TASKS, *clients.TASKS)
+TASKS = (*toolkit.TASKS, *templates.TASKS, *clients.TASKS, *sockets.TASKS)
 FAMILIES = tuple(dict.fromkeys(task.family for task in TASKS))
 LIBRARIES = tuple(dict.fromkeys(peer.library for task in TASKS for peer in task.peers))
 PARTIAL = HERE / ".partial"
 WARM_UP_SECONDS = 1
-FULL = {"rounds": 5, "seconds": 3, "idle": 10_000}
-QUICK = {"rounds": 1, "seconds": 1, "idle": 1000}
+FULL = {"rounds": 5, "seconds": 3, "idle": 10_000, "many": 100_000}
+QUICK = {"rounds": 1, "seconds": 1, "idle": 1000, "many": 5000}
 
 
 @dataclass(slots=True)
@@ -150,6 +151,9 @@ def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, help="length of one measurement (3)")
     parser.add_argument("--idle", type=int, help="idle connections, for memory (10000); 0: none")
     parser.add_argument(
+        "--many", type=int, help="WebSockets open on one process, for ws-many (100000); 0: none"
+    )
+    parser.add_argument(
         "--only",
         type=_names,
         default=[],
@@ -166,8 +170,8 @@ def parse_arguments(workload_names: Sequence[str]) -> argparse.Namespace:
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
-    if options.rounds < 1 or options.seconds < 1 or options.idle < 0:
-        parser.error("--rounds and --seconds are at least 1, --idle at least 0")
+    if options.rounds < 1 or options.seconds < 1 or options.idle < 0 or options.many < 0:
+        parser.error("--rounds and --seconds are at least 1, --idle and --many at least 0")
     known = {*workload_names, *FAMILIES, *(task.name for task in TASKS)}
     if unknown := sorted(set(options.workloads) - known):
         parser.error(f"no such workload: {', '.join(unknown)}")
@@ -242,6 +246,13 @@ def main() -> None:
                     libraries,
                     most_rounds=clients.MOST_ROUNDS,
                 ),
+                "websocket": ToolkitReport(
+                    "WebSockets",
+                    "Servers of WebSockets. Typhoon against others, all on uvloop but socketify",
+                    toolkit.choose(sockets.TASKS, some),
+                    libraries,
+                    most_rounds=sockets.MOST_ROUNDS,
+                ),
             },
         )
         bench = Bench(report, Wrk(client_cpu, scratch), server_cpu, scratch, files)
@@ -258,6 +269,8 @@ def main() -> None:
                 server_cpu=server_cpu,
                 client_cpu=client_cpu,
                 scratch=scratch,
+                idle=options.idle,
+                many=options.many,
                 say=say,
             ).measure()
 

@@ -37,11 +37,23 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A figure beside speed, of which less is better, and the project's bar for it.
+
+    `key` is its name in the JSON.
+    """
+
+    key: str
+    title: str
+    bar: float
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What is measured.
 
-    `job` is what the programs are told to do; `unit` is what is counted; `memory_bar` is how many
-    MiB the process may grow by, where that is measured.
+    `job` is what the programs are told to do; `unit` is what is counted; `limit` is what else is
+    measured; `once` is for what takes too long for several rounds.
     """
 
     name: str
@@ -50,7 +62,8 @@ class Task:
     title: str
     unit: str
     peers: tuple[Peer, ...]
-    memory_bar: float | None = None
+    limit: Limit | None = None
+    once: bool = False
 
 
 def on_both(

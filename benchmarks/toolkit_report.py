@@ -1,4 +1,4 @@
-"""The parts of the report about libraries that are no servers: toolkit, templates, HTTP clients.
+"""The parts of the report about single tasks: toolkit, templates, HTTP clients, WebSockets.
 
 Medians, comparisons on the same loop, and verdicts.
 """
@@ -9,11 +9,18 @@ from statistics import median
 from typing import Any
 
 from tables import emphasised, plain, table, verdict
-from toolkit import ASYNCIO, NONE, SUBJECT, UVLOOP, Peer, Task
+from toolkit import ASYNCIO, NONE, SUBJECT, UVLOOP, Limit, Peer, Task
 
 # The bars of the project: how many times the rate of another library on the same loop. Those of a
 # task come before those of its family.
 STREAM_BARS = {"tornado": 1.5, "asyncio streams": 1.0}
+WEBSOCKET_BARS = dict.fromkeys(
+    (
+        *("tornado", "aiohttp", "uvicorn, websockets", "uvicorn, wsproto", "sanic", "granian"),
+        *("socketify", "picows", "websockets"),
+    ),
+    1.0,
+)
 BARS: dict[str, dict[str, float]] = {
     "coroutine": {"tornado": 2.0},
     "queue": {"tornado": 2.0},
@@ -23,6 +30,9 @@ BARS: dict[str, dict[str, float]] = {
     "client-get": dict.fromkeys(("aiohttp", "httpx", "niquests", "pyreqwest", "pycurl"), 1.0)
     | {"tornado": 6.0},
     "client-download": {"tornado": 1.0, "aiohttp": 1.0},
+    "ws-echo": WEBSOCKET_BARS | {"tornado": 5.0},
+    "ws-echo64k": WEBSOCKET_BARS,
+    "ws-broadcast": {"tornado": 10.0, "socketify": 1.0},
 }
 LINE_WIDTHS = (20, 42, 10, 10, 8, 8)
 
@@ -31,12 +41,15 @@ LINE_WIDTHS = (20, 42, 10, 10, 8, 8)
 class Figure:
     """One measurement: operations a second, and microseconds of CPU time for each of them.
 
-    `memory_mib`, where it was measured, is how much the process grew by at the peak.
+    `limited` is what the task has a limit for. `short` says why the measurement had to be smaller
+    than the task wants, so that no bar applies; `note` is what else was found.
     """
 
     rate: float
     cpu_us: float
-    memory_mib: float | None = None
+    limited: float | None = None
+    short: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -48,29 +61,33 @@ class Cell:
 
     @property
     def middle(self) -> Figure | None:
-        """The medians, and the largest growth; None when there is nothing that counts."""
+        """The medians, and the worst of what is limited; None when there is nothing that counts."""
         if self.problem or not self.figures:
             return None
-        growths = [one.memory_mib for one in self.figures if one.memory_mib is not None]
+        limited = [one.limited for one in self.figures if one.limited is not None]
         return Figure(
             median(figure.rate for figure in self.figures),
             median(figure.cpu_us for figure in self.figures),
-            max(growths, default=None),
+            max(limited, default=None),
+            self.figures[-1].short,
+            self.figures[-1].note,
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, limit: Limit | None) -> dict[str, Any]:
         middle = self.middle
         if middle is None:
             return {"problem": self.problem}
         rates = [round(figure.rate, 1) for figure in self.figures]
-        memory = {} if middle.memory_mib is None else {"memory_mib": round(middle.memory_mib, 2)}
+        limited = {limit.key: round(middle.limited, 2)} if limit and middle.limited else {}
+        texts = {"short": middle.short, "note": middle.note}
         return {
             "median": round(middle.rate, 1),
             "min": min(rates),
             "max": max(rates),
             "rates": rates,
             "cpu_us": round(middle.cpu_us, 3),
-            **memory,
+            **limited,
+            **{name: text for name, text in texts.items() if text},
         }
 
 
@@ -177,22 +194,22 @@ class ToolkitReport:
                 )
 
     def _rows(self) -> list[list[str]]:
-        """The comparisons, and how much memory Typhoon takes where that has a bar."""
+        """The comparisons, and Typhoon's figures that have a limit."""
         return [one.row for one in self.comparisons()] + [
             [
                 task.name,
-                f"{peer.name}: growth at the peak, MiB",
-                f"{middle.memory_mib:.1f}",
+                f"{peer.name}: {task.limit.title}",
+                f"{middle.limited:,.1f}",
                 "",
-                f"≤ {task.memory_bar:g}",
-                verdict(middle.memory_mib <= task.memory_bar),
+                f"≤ {task.limit.bar:g}",
+                verdict(None if middle.short else middle.limited <= task.limit.bar),
             ]
             for task in self.tasks
-            if task.memory_bar is not None
+            if task.limit is not None
             for peer in self.peers(task)
             if _is_subject(peer)
             and (middle := self.cell(task, peer).middle)
-            and middle.memory_mib is not None
+            and middle.limited is not None
         ]
 
     def lines(self) -> str:
@@ -202,7 +219,10 @@ class ToolkitReport:
     def as_json(self) -> dict[str, Any]:
         return {
             "results": {
-                task.name: {peer.name: self.cell(task, peer).as_json() for peer in self.peers(task)}
+                task.name: {
+                    peer.name: self.cell(task, peer).as_json(task.limit)
+                    for peer in self.peers(task)
+                }
                 for task in self.tasks
             },
             "comparisons": [one.as_json() for one in self.comparisons()],
@@ -232,7 +252,7 @@ class ToolkitReport:
         measured.sort(key=lambda pair: -pair[1].rate)
         rows = []
         for peer, middle in measured:
-            figures = self.cell(task, peer).as_json()
+            figures = self.cell(task, peer).as_json(task.limit)
             name = emphasised(peer.library, _is_subject(peer))
             row = [
                 f"{name} (limit)" if peer.is_limit else name,
@@ -242,15 +262,22 @@ class ToolkitReport:
                 f"{100 * middle.rate / measured[0][1].rate:.0f} %",
                 f"{middle.cpu_us:,.2f}",
             ]
-            if middle.memory_mib is not None:
-                row.append(f"{middle.memory_mib:,.1f}")
+            if middle.limited is not None:
+                row.append(f"{middle.limited:,.1f}")
             rows.append(row)
         rate = f"{task.unit} a second"
         header = ["library", "loop", rate, "min to max", "of the fastest", "CPU, µs each"]
-        if task.memory_bar is not None:
-            header.append("growth at the peak, MiB")
+        if task.limit is not None:
+            header.append(task.limit.title)
         if rows:
             yield table(header, rows)
+        notes = [
+            f"- {peer.name}: {'; '.join(texts)}"
+            for peer, middle in measured
+            if (texts := [text for text in (middle.short, middle.note) if text])
+        ]
+        if notes:
+            yield "\n".join(notes)
         absent = [
             f"- {peer.name}: {self.cell(task, peer).problem or 'not measured'}"
             for peer in self.peers(task)

@@ -1,4 +1,4 @@
-"""Measures programs that time themselves, echo under load, transfers, and HTTP clients."""
+"""Measures programs that time themselves, echo under load, transfers, clients and WebSockets."""
 
 import json
 import subprocess
@@ -9,13 +9,15 @@ from statistics import median
 from typing import Any
 
 import clients
+import sockets
 from clients_run import ClientBench
 from load import LoadError
 from servers import APPS, Process, Server, ServerError, environment_of
+from sockets_run import SocketBench
 from toolkit import Peer, Task
 from toolkit_report import Figure, ToolkitReport
 
-ECHO_SOURCE = Path(__file__).with_name("echo.rs")
+HERE = Path(__file__).parent
 CONNECTIONS = 64
 MESSAGE = 1024
 WARM_UP_SECONDS = 0.5
@@ -35,17 +37,31 @@ class ToolkitBench:
     server_cpu: int
     client_cpu: int
     scratch: Path
+    idle: int
+    many: int
     say: Callable[[str], None]
     _clients: ClientBench = field(init=False)
+    _sockets: SocketBench = field(init=False)
 
     def __post_init__(self) -> None:
         seconds = min(self.seconds, MOST_TASK_SECONDS)
         folder = self.scratch / "downloads"
         self._clients = ClientBench(folder, self._start_server, self._ask_client, seconds)
+        self._sockets = SocketBench(
+            self.scratch,
+            lambda: self._build("ws"),
+            self._start_server,
+            self.client_cpu,
+            seconds,
+            self.idle,
+            self.many,
+        )
 
     def measure(self) -> None:
         for turn in range(self.rounds):
             for task in self.report.tasks:
+                if task.once and turn > 0:
+                    continue
                 self.say(f"round {turn + 1} of {self.rounds}: {task.name}")
                 for peer in self._in_turn(task, turn):
                     self._measure(task, peer)
@@ -68,6 +84,8 @@ class ToolkitBench:
                     figure = self._transfer(peer)
                 case clients.FAMILY:
                     figure = self._clients.measure(task, peer)
+                case sockets.FAMILY:
+                    figure = self._sockets.measure(task, peer)
                 case _:
                     figure = self._in_one_process(task, peer)
         except (LoadError, ServerError) as error:
@@ -75,9 +93,11 @@ class ToolkitBench:
             self.say(f"  {peer.name}: {error}")
             return
         cell.figures.append(figure)
-        memory = "" if figure.memory_mib is None else f"{figure.memory_mib:8.1f} MiB more"
+        limited = f"{figure.limited:10,.1f} {task.limit.title}" if task.limit else ""
         speed = f"{figure.rate:12,.0f} {task.unit}/s{figure.cpu_us:10,.2f} µs"
-        self.say(f"  {peer.name:28}{speed}{memory}")
+        self.say(f"  {peer.name:28}{speed}{limited}")
+        for text in filter(None, (figure.short, figure.note)):
+            self.say(f"    {text}")
 
     def _in_one_process(self, task: Task, peer: Peer) -> Figure:
         seconds = min(self.seconds, MOST_TASK_SECONDS)
@@ -87,7 +107,7 @@ class ToolkitBench:
         return Figure(count / found["seconds"], found["cpu"] / count * 1e6)
 
     def _echo(self, peer: Peer) -> Figure:
-        load = self._build_load()
+        load = self._build("echo")
         with self._start(peer, "echo") as server:
 
             def run(seconds: float) -> tuple[float, float, float]:
@@ -137,12 +157,12 @@ class ToolkitBench:
                 raise
             raise LoadError(f"{error}; died: {server.why_dead()}") from error
 
-    def _build_load(self) -> Path:
-        """Compiles the client at its first use: who has built Typhoon has the compiler."""
-        program = self.scratch / "echo"
+    def _build(self, name: str) -> Path:
+        """Compiles a client at its first use: who has built Typhoon has the compiler."""
+        program = self.scratch / name
         if not program.exists():
             options = ("--edition", "2024", "-C", "opt-level=3", "-o", str(program))
-            self._output(self.client_cpu, "rustc", *options, str(ECHO_SOURCE))
+            self._output(self.client_cpu, "rustc", *options, str(HERE / f"{name}.rs"))
         return program
 
     def _output(self, cpu: int, *command: str, **variables: str) -> str:
