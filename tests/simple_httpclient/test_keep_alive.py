@@ -143,7 +143,7 @@ def test_the_server_says_how_long(
     async def main() -> None:
         response = await client.fetch(f"http://127.0.0.1:{nginx.port}/hint")
         assert response.headers["Keep-Alive"] == "timeout=7"
-        ((connection, until),) = next(iter(client.pool._idle.values())).items()
+        ((connection, (until, _)),) = next(iter(client.pool._idle.values())).items()
         assert connection.keep_alive_timeout == 7
         assert until - asyncio.get_running_loop().time() <= 6
 

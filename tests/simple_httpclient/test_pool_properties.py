@@ -169,7 +169,7 @@ class PoolModel(RuleBasedStateMachine):
 
         self.run(main())
         assert all(one.closed for one in self.made)
-        assert not any((self.pool._idle, self.pool._oldest, self.pool._busy))
+        assert not any((self.pool._idle, self.pool._idle_count, self.pool._connections))
         assert not any((self.pool._counts, self.pool._waiting))
         self.run(self.loop.shutdown_asyncgens())
         self.loop.close()

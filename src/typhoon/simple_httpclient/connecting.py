@@ -39,7 +39,7 @@ _GOODBYE: Final = 1.0
 _LONGEST_PAUSE: Final = 0.1
 """Seconds between two attempts to connect to a UNIX socket that has its backlog full."""
 
-_P = TypeVar("_P", bound=asyncio.Protocol)
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 
 class Connector:

@@ -16,7 +16,7 @@ MAX_HEADER_SIZE: Final = 65536
 """Bytes of a head by default: as servers have it here."""
 
 
-class Connection(ClientConnection):
+class Connection(ClientConnection, asyncio.BufferedProtocol):
     """One HTTP/1.1 connection to a server.
 
     Args:

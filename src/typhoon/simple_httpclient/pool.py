@@ -19,6 +19,7 @@ for each connection that is closed by its server, is O(idle connections).
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
@@ -107,16 +108,19 @@ class Pool(Generic[_C]):
         self.idle_timeout = idle_timeout
         self._io_loop = IOLoop.current()
         self._loop = self._io_loop.asyncio_loop
-        self._busy: set[_C] = set()
-        self._idle: dict[Route, dict[_C, float]] = {}
-        """The idle connections, with the time until which each may be used; the latest last."""
-        self._oldest: OrderedDict[_C, Route] = OrderedDict()
-        """The same, those of all routes, in the order in which they became idle."""
+        self._connections: set[_C] = set()
+        """All that have been made, idle or not."""
+        self._idle: dict[Route, dict[_C, tuple[float, int]]] = {}
+        """The idle ones of each route that has connections; the latest last. With the time until
+        which each may be used, and its number among all that became idle."""
+        self._idle_count = 0
+        self._number = 0
         self._counts: dict[Route, int] = {}
         """How many connections there are, those being made included."""
         self._waiting: dict[Route, OrderedDict[asyncio.Future[_C | None], bool]] = {}
         """Who waits for one of them, or for a place (None); and whether it wants a fresh one."""
         self._timer: asyncio.TimerHandle | None = None
+        self._next_look = math.inf
         self._watched = False
         self._closed = False
 
@@ -144,21 +148,13 @@ class Pool(Generic[_C]):
         It belongs to the caller, who gives it back with `release`.
         """
         idle = self._idle.get(route)
-        if idle is None:
-            return None
-        now = self._loop.time()
-        taken = None
-        while idle and taken is None:
-            connection, until = idle.popitem()
-            del self._oldest[connection]
-            if now < until and connection.is_reusable:
-                self._busy.add(connection)
-                taken = connection
-            else:
-                self._end(route, connection)
-        if not idle:
-            del self._idle[route]
-        return taken
+        while idle:
+            connection, (until, _) = idle.popitem()
+            self._idle_count -= 1
+            if self._loop.time() < until and connection.is_reusable:
+                return connection
+            self._end(route, connection)
+        return None
 
     async def acquire(self, route: Route, progress: Progress, fresh: bool = False) -> _C:
         """A connection for a request: an idle one, else a new one.
@@ -188,7 +184,7 @@ class Pool(Generic[_C]):
             self._vacate(route)
             raise
         connection.on_idle_close = self._drop_useless
-        self._busy.add(connection)
+        self._connections.add(connection)
         if not self._watched:
             self._watched = True
             close_at_end(self._io_loop, self)
@@ -201,14 +197,13 @@ class Pool(Generic[_C]):
             route: What it was acquired for.
             connection: The connection, which the caller must not touch any more.
         """
-        if connection not in self._busy:
+        if connection not in self._connections:
             return  # the pool was closed
         if self._closed or not connection.is_reusable:
-            self._busy.remove(connection)
             connection.abort()
             self._end(route, connection)
             return
-        waiting = self._waiting.get(route)
+        waiting = self._waiting.get(route) if self._waiting else None
         if waiting:
             future, fresh = waiting.popitem(last=False)
             if not fresh:
@@ -216,17 +211,19 @@ class Pool(Generic[_C]):
                 return
             waiting[future] = True
             waiting.move_to_end(future, last=False)  # and the place of this one is free
-            self._busy.remove(connection)
             self._end(route, connection)
             return
-        self._busy.remove(connection)
         until = self._loop.time() + self._usable_for(connection)
-        self._idle.setdefault(route, {})[connection] = until
-        self._oldest[connection] = route
-        if len(self._oldest) > self.max_idle_connections:
-            self._drop(next(iter(self._oldest)))
-        if self._timer is None or until < self._timer.when():
-            self._arm(until)
+        self._number += 1
+        idle = self._idle.get(route)
+        if idle is None:
+            idle = self._idle[route] = {}
+        idle[connection] = until, self._number
+        self._idle_count += 1
+        if self._idle_count > self.max_idle_connections:
+            self._drop_oldest()
+        if until < self._next_look:
+            self._look_at(until)
 
     def close(self) -> None:
         """Close all connections, those too that are busy. None is kept from now on.
@@ -237,9 +234,10 @@ class Pool(Generic[_C]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        connections = [*self._oldest, *self._busy]
-        for table in (self._oldest, self._busy, self._idle, self._counts):
+        connections = list(self._connections)
+        for table in (self._connections, self._idle, self._counts):
             table.clear()
+        self._idle_count = 0
         waiting = [future for futures in self._waiting.values() for future in futures]
         self._waiting.clear()
         if self._loop.is_closed():
@@ -258,7 +256,7 @@ class Pool(Generic[_C]):
         """Wait until there may be another connection: None; or until there is one to be used."""
         idle = self._idle.get(route)
         if fresh and idle and not self._waiting.get(route):
-            self._drop(next(iter(idle)))
+            self._drop(route, next(iter(idle)))
             self._counts[route] = self._counts.get(route, 0) + 1
             return None
         progress.stage, progress.place = Stage.CONNECTING, route.place
@@ -292,6 +290,7 @@ class Pool(Generic[_C]):
         self._counts[route] -= 1
         if not self._counts[route]:
             del self._counts[route]
+            self._idle.pop(route, None)
 
     # The end of idle connections
 
@@ -303,36 +302,43 @@ class Pool(Generic[_C]):
         # The server counts from before its response came here, and the next request takes time.
         return min(self.idle_timeout, max(said - _MARGIN, said / 2))
 
-    def _arm(self, when: float) -> None:
+    def _look_at(self, moment: float) -> None:
+        """See to it that idle connections end when their time is over."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._expire)
+        self._next_look = moment
+        self._timer = self._loop.call_at(moment, self._look)
 
-    def _expire(self) -> None:
-        self._timer = None
+    def _look(self) -> None:
+        self._timer, self._next_look = None, math.inf
         self._drop_useless()
-        if self._oldest:
-            next_end = min(self._idle[route][one] for one, route in self._oldest.items())
-            self._arm(max(next_end, self._loop.time() + _SWEEP_INTERVAL))
+        if self._idle_count:
+            next_end = min(until for idle in self._idle.values() for until, _ in idle.values())
+            self._look_at(max(next_end, self._loop.time() + _SWEEP_INTERVAL))
 
     def _drop_useless(self) -> None:
         """Drop the idle connections that are over their time, or are closed."""
         now = self._loop.time()
-        for connection, route in list(self._oldest.items()):
-            if self._idle[route][connection] <= now or not connection.is_reusable:
-                self._drop(connection)
+        for route, idle in list(self._idle.items()):
+            for connection, (until, _) in list(idle.items()):
+                if until <= now or not connection.is_reusable:
+                    self._drop(route, connection)
 
-    def _drop(self, connection: _C) -> None:
+    def _drop_oldest(self) -> None:
+        """Drop what has been idle for longest: the first of one of the routes."""
+        firsts = ((route, *next(iter(idle.items()))) for route, idle in self._idle.items() if idle)
+        route, connection, _ = min(firsts, key=lambda first: first[2][1])
+        self._drop(route, connection)
+
+    def _drop(self, route: Route, connection: _C) -> None:
         """End an idle connection."""
-        route = self._oldest.pop(connection)
-        idle = self._idle[route]
-        del idle[connection]
-        if not idle:
-            del self._idle[route]
+        del self._idle[route][connection]
+        self._idle_count -= 1
         self._end(route, connection)
 
     def _end(self, route: Route, connection: _C) -> None:
-        """Close a connection that is in no table any more."""
+        """Close a connection that is not among the idle ones."""
+        self._connections.discard(connection)
         connection.on_idle_close = None
         connection.close()
         self._vacate(route)

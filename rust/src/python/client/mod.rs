@@ -22,6 +22,7 @@
 
 mod collecting;
 mod protocol;
+mod reading;
 mod receiving;
 mod sending;
 

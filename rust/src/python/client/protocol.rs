@@ -4,8 +4,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
 
+use super::reading::ReadBuffer;
 use super::sending::Outgoing;
 use super::{ClientConnection, Received, Slf, UNREAD_LIMIT};
 use crate::http1::{Decoder, Encoder, Limits, Role};
@@ -76,30 +77,20 @@ impl ClientConnection {
         Ok(())
     }
 
-    /// asyncio: bytes have come.
-    fn data_received(slf: Slf<'_, '_>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
-        let (idle, kept) = {
-            let mut this = slf.borrow_mut();
-            if this.exchange.is_none() {
-                this.persistent = false;
-                (true, None)
-            } else if this.held || this.pumping {
-                this.unread.buffer.extend_from_slice(data.as_bytes());
-                (false, Some(this.unread.len()))
-            } else {
-                (false, None)
-            }
+    /// asyncio: where to read to.
+    #[staticmethod]
+    fn get_buffer(py: Python<'_>, _hint: &Bound<'_, PyAny>) -> PyResult<Py<PyMemoryView>> {
+        ReadBuffer::view(py)
+    }
+
+    /// asyncio: so many bytes have come.
+    fn buffer_updated(slf: Slf<'_, '_>, count: usize) -> PyResult<()> {
+        let Some(buffer) = ReadBuffer::take() else {
+            return Ok(());
         };
-        if idle {
-            // RFC 9112 §9.2: it may not be taken for the answer to the next request.
-            Self::abort_transport(slf)?;
-            return Self::tell_idle_close(slf);
-        }
-        match kept {
-            Some(size) if size > UNREAD_LIMIT => Self::pause_reading(slf),
-            Some(_) => Ok(()),
-            None => Self::feed(slf, Some(data)),
-        }
+        let result = Self::receive(slf, buffer.bytes(slf.py(), count));
+        buffer.give_back();
+        result
     }
 
     /// asyncio: the server has closed its side.
@@ -163,7 +154,7 @@ impl ClientConnection {
         if held || slf.borrow().pumping {
             return Ok(());
         }
-        Self::feed(slf, None)?;
+        Self::feed(slf, b"")?;
         let full = slf.borrow().held && slf.borrow().unread.len() > UNREAD_LIMIT;
         if full {
             Ok(())

@@ -34,13 +34,34 @@ const fn kind_of(error: Error) -> &'static str {
 }
 
 impl ClientConnection {
-    /// Work through `input` as far as it goes; how much of it is done with. `object` is all of it.
-    fn pump(
-        slf: Slf<'_, '_>,
-        input: &[u8],
-        object: Option<&Bound<'_, PyBytes>>,
-    ) -> PyResult<usize> {
-        let py = slf.py();
+    /// Bytes have come.
+    pub(super) fn receive(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
+        let (idle, kept) = {
+            let mut this = slf.borrow_mut();
+            if this.exchange.is_none() {
+                this.persistent = false;
+                (true, None)
+            } else if this.held || this.pumping {
+                this.unread.buffer.extend_from_slice(data);
+                (false, Some(this.unread.len()))
+            } else {
+                (false, None)
+            }
+        };
+        if idle {
+            // RFC 9112 §9.2: it may not be taken for the answer to the next request.
+            Self::abort_transport(slf)?;
+            return Self::tell_idle_close(slf);
+        }
+        match kept {
+            Some(size) if size > UNREAD_LIMIT => Self::pause_reading(slf),
+            Some(_) => Ok(()),
+            None => Self::feed(slf, data),
+        }
+    }
+
+    /// Work through `input` as far as it goes; how much of it is done with.
+    fn pump(slf: Slf<'_, '_>, input: &[u8]) -> PyResult<usize> {
         let mut position = 0;
         loop {
             let decoded = {
@@ -68,18 +89,14 @@ impl ClientConnection {
             match event {
                 Event::NeedMore => return Ok(position),
                 Event::Head(head) => Self::receive_head(slf, *head)?,
-                Event::Data(data) => {
-                    let whole = object.filter(|object| object.as_bytes().len() == data.len());
-                    Self::receive_content(py, slf, data, whole)?;
-                }
+                Event::Data(data) => Self::receive_content(slf, data)?,
                 Event::End(_) => Self::complete(slf, position < input.len())?,
             }
         }
     }
 
     /// Work through new data and what was left over before it.
-    pub(super) fn feed(slf: Slf<'_, '_>, object: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
-        let data = object.map_or(&b""[..], |object| object.as_bytes());
+    pub(super) fn feed(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
         let mut unread = {
             let mut this = slf.borrow_mut();
             if this.received == Received::Nothing && !data.is_empty() {
@@ -89,14 +106,14 @@ impl ClientConnection {
             std::mem::take(&mut this.unread)
         };
         let pumped = if unread.len() == 0 {
-            Self::pump(slf, data, object).inspect(|&consumed| {
+            Self::pump(slf, data).inspect(|&consumed| {
                 if consumed < data.len() {
                     unread.buffer = data[consumed..].to_vec();
                 }
             })
         } else {
             unread.buffer.extend_from_slice(data);
-            Self::pump(slf, &unread.buffer[unread.start..], None)
+            Self::pump(slf, &unread.buffer[unread.start..])
                 .inspect(|&consumed| unread.consume(consumed))
         };
         let full = {
@@ -174,12 +191,8 @@ impl ClientConnection {
         Self::take_result(slf, result)
     }
 
-    fn receive_content(
-        py: Python<'_>,
-        slf: Slf<'_, '_>,
-        data: &[u8],
-        whole: Option<&Bound<'_, PyBytes>>,
-    ) -> PyResult<()> {
+    fn receive_content(slf: Slf<'_, '_>, data: &[u8]) -> PyResult<()> {
+        let py = slf.py();
         let delegate = {
             let mut this = slf.borrow_mut();
             let announced = this.decoder.remaining();
@@ -191,13 +204,9 @@ impl ClientConnection {
                 _ => return exchange.body.add(py, data, announced),
             }
         };
-        let chunk = match whole {
-            Some(object) => object.clone(),
-            None => PyBytes::new(py, data),
-        };
         let result = delegate
             .bind(py)
-            .call_method1(intern!(py, "data_received"), (chunk,));
+            .call_method1(intern!(py, "data_received"), (PyBytes::new(py, data),));
         Self::take_result(slf, result)
     }
 
