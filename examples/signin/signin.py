@@ -101,11 +101,14 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=8888, help="TCP port (default: 8888)")
     options = parser.parse_args()
 
-    provider = OpenIDProvider(
-        issuer=options.issuer,
-        client_id=options.client_id,
-        client_secret=os.environ.get("OIDC_CLIENT_SECRET"),
-    )
+    try:
+        provider = OpenIDProvider(
+            issuer=options.issuer,
+            client_id=options.client_id,
+            client_secret=os.environ.get("OIDC_CLIENT_SECRET"),
+        )
+    except ValueError as error:
+        parser.error(str(error))
     app = make_app(provider, os.environ.get("COOKIE_SECRET") or secrets.token_urlsafe(32))
     server = app.listen(options.port)
     print(f"Sign in on http://localhost:{options.port}", flush=True)
