@@ -5,6 +5,9 @@ python examples/signin/signin.py --issuer=https://accounts.google.com --client-i
 The other settings are in the environment: OIDC_CLIENT_SECRET and, so that restarts sign nobody out,
 COOKIE_SECRET. Register http://localhost:8888/login at the provider as redirect URI, and
 http://localhost:8888/ as post-logout redirect URI.
+
+No account with a provider at hand? ``python tests/identity_provider.py`` runs one on this machine,
+and says how to start the example for it. It needs Canaille: pip install 'canaille[oidc]'.
 """
 
 import argparse
