@@ -22,7 +22,7 @@ and the `.Stage` that it was in: in its message, and in its attributes `method`,
         print(error.stage)  # connecting
         print(error)  # Timeout while connecting to example.com:80 (GET http://example.com/)
     except ConnectionRefusedError as error:
-        print(error)  # [Errno 111] Connection refused (GET http://example.com/, while connecting…
+        print(error)  # [Errno 111] 192.0.2.1:80: Connection refused (GET http://example.com/, …
 
 User names and passwords in URLs are masked. All can be pickled.
 """
