@@ -1,12 +1,18 @@
-"""Canaille, a real identity provider, in a process of its own, with one user and one client."""
+"""Canaille, a real identity provider, in a process of its own, with one user and one client.
+
+``python tests/identity_provider.py`` runs it for examples/signin.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,3 +118,25 @@ def running_identity_provider(
             yield IdentityProvider(issuer)
         finally:
             process.terminate()
+
+
+def main() -> None:
+    """Run it for examples/signin, until Ctrl-C."""
+    site = "http://localhost:8888/"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.suppress(KeyboardInterrupt),
+        running_identity_provider(f"{site}login", site, Path(folder, "provider.log")) as provider,
+    ):
+        settings = f"--issuer={provider.issuer} --client-id={provider.client_id}"
+        print(
+            f"Start the example:\n  OIDC_CLIENT_SECRET={shlex.quote(provider.client_secret)} "
+            f"python examples/signin/signin.py {settings}\n"
+            f"Sign in as {USER['user_name']}, with the password {USER['password']!r}.",
+            flush=True,
+        )
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ import pytest
 from programs import running_program
 from support import Server
 from typhoon import locale
+from typhoon.httpclient import AsyncHTTPClient
 from typhoon.template.parser import _SIMPLE
 from typhoon.web import Application
 
@@ -71,7 +72,14 @@ def clean_locale() -> Iterator[None]:
     locale.Locale._cache = {}
 
 
-@pytest.mark.usefixtures("clean_locale")
+@pytest.fixture
+def usual_client() -> Iterator[None]:
+    saved = AsyncHTTPClient._save_configuration()
+    yield
+    AsyncHTTPClient._restore_configuration(saved)
+
+
+@pytest.mark.usefixtures("clean_locale", "usual_client")
 @pytest.mark.parametrize("page", PAGES, ids=names_of)
 def test_code(
     page: Path, serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,9 @@ python examples/signin/signin.py --issuer=https://accounts.google.com --client-i
 The other settings are in the environment: OIDC_CLIENT_SECRET and, so that restarts sign nobody out,
 COOKIE_SECRET. Register http://localhost:8888/login at the provider as redirect URI, and
 http://localhost:8888/ as post-logout redirect URI.
+
+No account with a provider at hand? ``python tests/identity_provider.py`` runs one on this machine,
+and says how to start the example for it. It needs Canaille: pip install 'canaille[oidc]'.
 """
 
 import argparse
@@ -101,11 +104,14 @@ async def main() -> None:
     parser.add_argument("--port", type=int, default=8888, help="TCP port (default: 8888)")
     options = parser.parse_args()
 
-    provider = OpenIDProvider(
-        issuer=options.issuer,
-        client_id=options.client_id,
-        client_secret=os.environ.get("OIDC_CLIENT_SECRET"),
-    )
+    try:
+        provider = OpenIDProvider(
+            issuer=options.issuer,
+            client_id=options.client_id,
+            client_secret=os.environ.get("OIDC_CLIENT_SECRET"),
+        )
+    except ValueError as error:
+        parser.error(str(error))
     app = make_app(provider, os.environ.get("COOKIE_SECRET") or secrets.token_urlsafe(32))
     server = app.listen(options.port)
     print(f"Sign in on http://localhost:{options.port}", flush=True)

@@ -35,6 +35,7 @@ def test_redirects_that_are_not_followed(server: Server) -> None:
         ("http://a.invalid/", "a.invalid"),
         ("ftp://x/", "Unsupported url scheme"),
         ("http://[", "IPv6"),
+        ("localhost:80", "not sent"),
     ],
 )
 def test_urls_without_a_response(server: Server, url: str, message: str) -> None:
@@ -46,9 +47,23 @@ def test_urls_without_a_response(server: Server, url: str, message: str) -> None
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["--print_nothing", "http://x/"]])
-def test_arguments_that_are_wrong(arguments: list[str]) -> None:
+def test_passwords_are_not_shown() -> None:
+    done = run("http://me:secret@127.0.0.1:9/")
+    assert done.stderr.startswith("http://***@127.0.0.1:9/: ")
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--help"),
+        (["--print_nothing", "http://x/"], "--help"),
+        (["--proxy_port=x", "http://x/"], "--help"),
+        (["http://x/", "--print_body=false"], "--print_body=false is behind a URL"),
+    ],
+)
+def test_arguments_that_are_wrong(arguments: list[str], message: str) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "--help" in done.stderr
+    assert done.stderr.count(message) == 1
     assert done.stderr.count("\n") == 1

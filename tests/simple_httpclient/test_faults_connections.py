@@ -345,7 +345,7 @@ async def test_a_url_that_is_none(client: SimpleAsyncHTTPClient, url: str) -> No
     with pytest.raises((ValueError, OSError)) as caught:
         await client.fetch(url)
     shown = url.replace("me:secret", "***")
-    check(caught.value, shown, {Stage.QUEUE, Stage.RESOLVING})
+    check(caught.value, shown, {Stage.PREPARING, Stage.RESOLVING})
     assert "secret" not in repr(caught.value)
 
 

@@ -144,7 +144,7 @@ class CurlAsyncHTTPClient(QueueingHTTPClient):
         """The request cannot be sent as it is."""
         if isinstance(error, pycurl.error):
             error = CurlError(*error.args)
-        failure = located(error, request.method, request.url, Stage.QUEUE)
+        failure = located(error, request.method, request.url, Stage.PREPARING)
         self._done(fetch, no_response(request, failure, queued=fetch.queued))
 
     def _done(self, fetch: Fetch, response: HTTPResponse) -> None:

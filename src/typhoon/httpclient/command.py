@@ -4,6 +4,7 @@ import sys
 
 from typhoon.httpclient.blocking import HTTPClient
 from typhoon.httpclient.errors import HTTPClientError
+from typhoon.httpclient.failures import mask_url
 from typhoon.httpclient.response import HTTPResponse
 
 
@@ -27,7 +28,10 @@ def main() -> None:
     try:
         urls = parse_command_line()
     except Error as error:
-        sys.exit(f"{error}: see --help")
+        hint = "" if "--help" in str(error) else "; --help lists the options"
+        sys.exit(f"{error}{hint}")
+    if late := [url for url in urls if url.startswith("--")]:
+        sys.exit(f"{late[0]} is behind a URL: options come first")
     if not urls:
         sys.exit("no URL to fetch: write python -m typhoon.httpclient URL..., or see --help")
     settings = {
@@ -42,7 +46,7 @@ def main() -> None:
                 response = client.fetch(url, raise_error=False, **settings)
             except (HTTPClientError, OSError, ValueError, NotImplementedError) as error:
                 failed = True
-                print(f"{url}: {_one_line(error)}", file=sys.stderr)
+                print(f"{mask_url(url)}: {_one_line(error)}", file=sys.stderr)
             else:
                 _print(response, headers=options.print_headers, body=options.print_body)
     finally:

@@ -13,6 +13,8 @@ class Stage(StrEnum):
 
     QUEUE = "queue"
     """Waiting until fewer than `max_clients` requests run."""
+    PREPARING = "preparing"
+    """Reading the URL and the settings: nothing has been sent, and with these nothing can be."""
     RESOLVING = "resolving"
     """Looking up the host name."""
     CONNECTING = "connecting"
@@ -46,6 +48,7 @@ class Stage(StrEnum):
 
 _PHRASES: Final = {
     Stage.QUEUE: ("in request queue", ""),
+    Stage.PREPARING: ("not sent", ""),
     Stage.RESOLVING: ("while resolving", " "),
     Stage.CONNECTING: ("while connecting", " to "),
     Stage.TLS_HANDSHAKE: ("during TLS handshake", " with "),

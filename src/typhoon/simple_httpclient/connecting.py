@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar, cast
 from typhoon.httpclient.failures import Stage
 from typhoon.iostream import StreamClosedError
 from typhoon.simple_httpclient.digest import DigestAttempt, DigestMemory
-from typhoon.simple_httpclient.errors import HTTPProxyError, HTTPStreamClosedError
+from typhoon.simple_httpclient.errors import CLOSED, HTTPProxyError, HTTPStreamClosedError
 from typhoon.simple_httpclient.progress import Progress, connecting
 from typhoon.simple_httpclient.proxy import Proxy
 from typhoon.simple_httpclient.route import Route
@@ -153,7 +153,7 @@ class Connector:
                 host, port, af=socket.AddressFamily(route.family), source_ip=route.source
             )
         except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError() from None
+            raise error.real_error or HTTPStreamClosedError(CLOSED) from None
         finally:
             connecting.reset(token)  # a transport keeps its context, and with it the request
         return stream._give_up_socket()
@@ -211,7 +211,7 @@ async def _start_inside(
         tunnel.transport, tunnel, options.pop("ssl"), **options
     )
     if transport is None or tunnel.is_spoiled:
-        raise HTTPStreamClosedError()
+        raise HTTPStreamClosedError(CLOSED)
     protocol = protocol_factory()
     transport.set_protocol(protocol)
     protocol.connection_made(transport)

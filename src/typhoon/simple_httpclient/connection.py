@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from typhoon._core import ClientConnection
 from typhoon.httputil import HTTPHeaders
-from typhoon.simple_httpclient.errors import HTTPStreamClosedError
+from typhoon.simple_httpclient.errors import CLOSED, HTTPStreamClosedError
 
 Reply = tuple[str, int, str, HTTPHeaders, bytes, float]
 """A response: version, status code, reason, headers, body, and when its head came, on the clock of
@@ -39,7 +39,7 @@ class Connection(ClientConnection, asyncio.BufferedProtocol):
         future = self._loop.create_future()
         transport = self.transport
         if transport is None or transport.is_closing():
-            future.set_exception(HTTPStreamClosedError())
+            future.set_exception(HTTPStreamClosedError(CLOSED))
             future.exception()  # not to await it is fine
             return future
         self.send_data(chunk)
@@ -74,7 +74,7 @@ class Connection(ClientConnection, asyncio.BufferedProtocol):
     def _release(self, holder: "asyncio.Future[Any]") -> None:
         self._holder = None
         if holder.cancelled():
-            self._fail(HTTPStreamClosedError())
+            self._fail(HTTPStreamClosedError(CLOSED))
         elif (error := holder.exception()) is not None:
             self._fail(error)
             del error  # whose traceback may refer to this frame

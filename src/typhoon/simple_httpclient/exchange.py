@@ -20,6 +20,7 @@ from typhoon.httputil import HTTPHeaders
 from typhoon.log import app_log
 from typhoon.simple_httpclient.connection import Connection, Reply
 from typhoon.simple_httpclient.errors import (
+    CLOSED,
     HTTPBodyTooLargeError,
     HTTPContentCodingError,
     HTTPIncompleteResponseError,
@@ -57,9 +58,9 @@ def failure(error: ExchangeError) -> BaseException:
     kind, message, cause = error.args
     match kind:
         case "closed":
-            return cause or HTTPStreamClosedError()
+            return cause or HTTPStreamClosedError(CLOSED)
         case "truncated":
-            return cause or HTTPIncompleteResponseError()
+            return cause or HTTPIncompleteResponseError(f"{CLOSED} in the middle of the response")
         case _:
             status = _STATUS.get(kind, 400)
             log_malformed(None, status, message)
@@ -246,4 +247,4 @@ class Exchange:
 def _callback_failed(error: BaseException) -> HTTPStreamClosedError:
     """What ends the request when a callback of the application has failed, which is logged."""
     app_log.error("Uncaught exception", exc_info=error)
-    return HTTPStreamClosedError()
+    return HTTPStreamClosedError(CLOSED)

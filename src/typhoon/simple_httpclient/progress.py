@@ -44,7 +44,7 @@ class Progress:
         self.started = time.monotonic()
         self.start_time = time.time()
         self.request = request
-        self.stage = Stage.QUEUE
+        self.stage = Stage.PREPARING
         self.sent = 0.0
         self._ended = None
 
@@ -55,7 +55,7 @@ class Progress:
         self.started = now
         self.start_time = time.time()
         self.request = request
-        self.stage = Stage.QUEUE
+        self.stage = Stage.PREPARING
         self.sent = 0.0
         self._ended = None
 

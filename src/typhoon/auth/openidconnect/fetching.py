@@ -57,7 +57,7 @@ async def fetch_json(client: AsyncHTTPClient, url: str, what: str, **request: An
             **request,
         )
     except (HTTPClientError, OSError) as error:
-        raise AuthProviderError(f"Cannot fetch {what} from {url}: {error}") from error
+        raise AuthProviderError(f"{what} cannot be fetched from {url}: {error}") from error
     if len(body) > MAX_BYTES:
         raise AuthProviderError(f"{what} from {url} has more than {MAX_BYTES} bytes")
     try:
