@@ -70,6 +70,8 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         # Not before: a TLS handshake that fails ends without a connection.
         self._server._connections.add(self)
         super().connection_made(transport)
+        if self._server._is_ended:
+            self.abort()
 
     # HTTPConnection: how responses are written.
 
