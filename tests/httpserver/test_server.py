@@ -656,3 +656,23 @@ def test_the_stream_below_a_connection(serve, loop_kind):
     assert client.is_closed()
     server.call()
     assert outcome == [False, "127.0.0.1", True, True]
+
+
+def test_writing_past_http(serve, loop_kind):
+    def callback(request):
+        stream = request.connection.stream
+        stream.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        if request.path == "/raw":
+            body = b"a" * 4_000_000  # more than a socket takes at once
+            stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n")
+            stream.write(memoryview(body))
+        else:
+            respond(request, b"by the book")
+
+    client = serve(callback, loop_kind=loop_kind).connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.response().status == 103
+    assert client.response().body == b"by the book"
+    client.send(b"GET /raw HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.response().status == 103
+    assert client.response().body == b"a" * 4_000_000

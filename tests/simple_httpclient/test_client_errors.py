@@ -29,11 +29,11 @@ PLACE = "example.com:8080"
 
 ERRORS = [
     HTTPTimeoutError("Timeout while connecting to example.com:8080"),
-    HTTPStreamClosedError(),
-    HTTPIncompleteResponseError(),
+    HTTPStreamClosedError("Connection closed"),
+    HTTPIncompleteResponseError("Connection closed in the middle"),
     HTTPMalformedResponseError("invalid chunk size"),
-    HTTPHeaderTooLargeError(),
-    HTTPBodyTooLargeError(),
+    HTTPHeaderTooLargeError("too large"),
+    HTTPBodyTooLargeError("too large"),
     HTTPContentCodingError("invalid gzip data"),
     HTTPRedirectError("Unsupported url scheme: ftp"),
     HTTPProxyError("the proxy wants a password", 407),
@@ -162,7 +162,12 @@ def test_what_is_masked(url: str, shown: str) -> None:
 
 
 def test_messages_stay_short_and_on_one_line() -> None:
-    told = located(HTTPStreamClosedError(), "GET", "http://x/\r\n" + "a" * 10_000, Stage.WAITING)
+    told = located(
+        HTTPStreamClosedError("Connection closed"),
+        "GET",
+        "http://x/\r\n" + "a" * 10_000,
+        Stage.WAITING,
+    )
     assert told.url.endswith("a" * 10_000)
     assert len(str(told)) < 700
     assert str(told).isprintable()

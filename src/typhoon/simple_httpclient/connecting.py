@@ -153,7 +153,7 @@ class Connector:
                 host, port, af=socket.AddressFamily(route.family), source_ip=route.source
             )
         except StreamClosedError as error:
-            raise error.real_error or HTTPStreamClosedError() from None
+            raise error.real_error or HTTPStreamClosedError("Connection closed") from None
         finally:
             connecting.reset(token)  # a transport keeps its context, and with it the request
         return stream._give_up_socket()
@@ -211,7 +211,7 @@ async def _start_inside(
         tunnel.transport, tunnel, options.pop("ssl"), **options
     )
     if transport is None or tunnel.is_spoiled:
-        raise HTTPStreamClosedError()
+        raise HTTPStreamClosedError("Connection closed")
     protocol = protocol_factory()
     transport.set_protocol(protocol)
     protocol.connection_made(transport)

@@ -39,7 +39,7 @@ class Connection(ClientConnection):
         future = self._loop.create_future()
         transport = self.transport
         if transport is None or transport.is_closing():
-            future.set_exception(HTTPStreamClosedError())
+            future.set_exception(HTTPStreamClosedError("Connection closed"))
             future.exception()  # not to await it is fine
             return future
         self.send_data(chunk)
@@ -74,7 +74,7 @@ class Connection(ClientConnection):
     def _release(self, holder: "asyncio.Future[Any]") -> None:
         self._holder = None
         if holder.cancelled():
-            self._fail(HTTPStreamClosedError())
+            self._fail(HTTPStreamClosedError("The streaming_callback was cancelled"))
         elif (error := holder.exception()) is not None:
             self._fail(error)
             del error  # whose traceback may refer to this frame

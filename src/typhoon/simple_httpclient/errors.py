@@ -37,10 +37,8 @@ from typhoon.iostream import UnsatisfiableReadError
 class _NoResponseError(HTTPClientError):
     """Has its message alone, and the code 599, and is told later where it happened."""
 
-    _default = "No response"
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(599, message or self._default)
+    def __init__(self, message: str) -> None:
+        super().__init__(599, message)
 
     def __str__(self) -> str:
         return self.message if self.stage is None else f"{self.message} ({self._about(self.stage)})"
@@ -63,8 +61,6 @@ class HTTPTimeoutError(_NoResponseError):
     note (PEP 678) then, which tracebacks show.
     """
 
-    _default = "Timeout"
-
     def __str__(self) -> str:
         if self.stage is None or self.stage in _ONLY_THE_STAGE:
             return self.message
@@ -82,38 +78,27 @@ class HTTPStreamClosedError(_NoResponseError):
     server did wrong has a class of its own.
     """
 
-    _default = "Connection closed"
-
 
 class HTTPIncompleteResponseError(HTTPStreamClosedError):
     """The server closed the connection in the middle of the response (RFC 9112 §8)."""
-
-    _default = "Connection closed in the middle of the response"
 
 
 class HTTPMalformedResponseError(HTTPStreamClosedError):
     """The response is against the rules of HTTP; the message says against which."""
 
-    _default = "Malformed response"
-
 
 class HTTPHeaderTooLargeError(HTTPStreamClosedError, UnsatisfiableReadError):
     """The head, or the trailer section, is over `max_header_size` or has too many fields."""
 
-    _default = "Header section too large"
-
 
 class HTTPBodyTooLargeError(HTTPStreamClosedError):
     """The body is over `max_body_size`, as it came or decompressed."""
-
-    _default = "Body too large"
 
 
 class HTTPContentCodingError(HTTPStreamClosedError):
     """The body is not what its Content-Encoding says, or not all of it (RFC 9110 §8.4)."""
 
     stage = Stage.DECOMPRESSING
-    _default = "The body is not what its Content-Encoding says"
 
 
 class HTTPRedirectError(_NoResponseError, ValueError):
@@ -124,7 +109,6 @@ class HTTPRedirectError(_NoResponseError, ValueError):
     """
 
     stage = Stage.REDIRECTING
-    _default = "Redirect to where the client cannot go"
 
 
 class HTTPProxyError(_NoResponseError):
@@ -140,9 +124,8 @@ class HTTPProxyError(_NoResponseError):
 
     stage = Stage.PROXY
     proxy_code: int | None = None
-    _default = "The proxy gives no way to the server"
 
-    def __init__(self, message: str | None = None, proxy_code: int | None = None) -> None:
+    def __init__(self, message: str, proxy_code: int | None = None) -> None:
         super().__init__(message)
         self.proxy_code = proxy_code
 

@@ -57,9 +57,11 @@ def failure(error: ExchangeError) -> BaseException:
     kind, message, cause = error.args
     match kind:
         case "closed":
-            return cause or HTTPStreamClosedError()
+            return cause or HTTPStreamClosedError("Connection closed")
         case "truncated":
-            return cause or HTTPIncompleteResponseError()
+            return cause or HTTPIncompleteResponseError(
+                "Connection closed in the middle of the response"
+            )
         case _:
             status = _STATUS.get(kind, 400)
             log_malformed(None, status, message)
@@ -246,4 +248,4 @@ class Exchange:
 def _callback_failed(error: BaseException) -> HTTPStreamClosedError:
     """What ends the request when a callback of the application has failed, which is logged."""
     app_log.error("Uncaught exception", exc_info=error)
-    return HTTPStreamClosedError()
+    return HTTPStreamClosedError("A callback of the application failed")
