@@ -114,11 +114,14 @@ def prepare(folder: Path, users: dict[str, str]) -> None:
 
 
 async def statuses(folder: Path, count: int) -> list[str]:
-    """The statuses of all responses, once so many are in the log, which comes behind them."""
+    """The statuses of all responses, sorted, once so many are in the log.
+
+    A line of it may be written behind the response, and behind that of another connection.
+    """
     log = folder / "access"
     while len(lines := log.read_text().splitlines()) < count:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0.01)
-    return [line.split()[-1] for line in lines]
+    return sorted(line.split()[-1] for line in lines)
 
 
 @contextlib.contextmanager

@@ -172,11 +172,8 @@ def client(io_loop: IOLoop, client_class: type[AsyncHTTPClient]) -> Iterator[Asy
 
 
 @pytest.fixture
-def server(serve: Callable[..., Server]) -> Iterator[Server]:
-    server = serve(APP)
-    yield server
-    for _ in range(3):  # what has just been accepted begins, and is closed with the rest
-        server.call(asyncio.sleep, 0)
+def server(serve: Callable[..., Server]) -> Server:
+    return serve(APP)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from support import Server
-from typhoon.auth import AuthFetchError, FacebookGraphMixin
+from typhoon.auth import AuthProviderError, FacebookGraphMixin
 from typhoon.httputil import url_concat
 from typhoon.web import Application, HTTPError, RequestHandler
 from visits import Browser, location, query_of
@@ -167,7 +167,7 @@ def test_a_code_that_is_not_known(serve_graph: Callable[..., Server]) -> None:
         _OAUTH_STATE = False
 
         async def get(self) -> None:
-            with pytest.raises(AuthFetchError) as caught:
+            with pytest.raises(AuthProviderError) as caught:
                 await super().get()
             self.write(str(caught.value))
 

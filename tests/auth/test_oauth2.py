@@ -11,7 +11,7 @@ import pytest
 from oauth2_provider import ID, SECRET, USER, Store, provider
 
 from support import Server
-from typhoon.auth import AuthError, AuthFetchError, AuthStateError, OAuth2Mixin
+from typhoon.auth import AuthError, AuthProviderError, AuthStateError, OAuth2Mixin
 from typhoon.httpclient import AsyncHTTPClient, HTTPClientError
 from typhoon.web import Application, RequestHandler
 from visits import Browser, location, query_of
@@ -188,10 +188,19 @@ class Telling(Login):
 def test_a_code_that_is_not_known(serve: Serve, base: str) -> None:
     told = json.loads(site_of(serve, base, Telling).get("/login?code=topsecret").body)
     assert told == {
-        "type": "AuthFetchError",
+        "type": "AuthProviderError",
         "text": f"HTTP 400: {base}/token says invalid_grant",
         "error": "invalid_grant",
     }
+
+
+def test_a_refusal_that_nobody_catches(
+    serve: Serve, base: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert site_of(serve, base).get("/login?code=topsecret").status == 502
+    (text,) = [one.getMessage() for one in caplog.records if one.name == "typhoon.general"]
+    assert text.startswith("502 GET /login")
+    assert text.endswith(f"HTTP 400: {base}/token says invalid_grant")
 
 
 def test_a_code_that_is_part_of_a_word(serve: Serve, base: str) -> None:
@@ -283,7 +292,7 @@ def test_providers_that_refuse(
     rule = {"status": status, "kind": kind, "body": body, "header": header or ("X-Test", "1")}
     base = serve(Application([("/token", Answer, rule)])).url("")
     told = json.loads(site_of(serve, base, Telling).get("/login?code=topsecret").body)
-    assert told["type"] == ("AuthError" if status == 200 else "AuthFetchError")
+    assert told["type"] == "AuthProviderError"
     assert f"{base}/token " in told["text"]
     assert text in told["text"]
     assert "topsecret" not in told["text"]
@@ -362,14 +371,14 @@ def test_no_token_is_told(
 def test_errors_of_requests(serve: Serve, store: Store, base: str) -> None:
     class Handler(RequestHandler, OAuth2Mixin):
         async def get(self) -> None:
-            for kind in (AuthFetchError, HTTPClientError, AuthError):
+            for kind in (AuthProviderError, HTTPClientError, AuthError):
                 with pytest.raises(kind) as caught:
                     await self.oauth2_request(base + "/me", access_token=TOKEN)
                 assert str(caught.value) == (
                     f"HTTP 401: {base}/me says OAuth: Malformed token [hidden]"
                 )
                 assert caught.value.response.code == 401
-            with pytest.raises(AuthFetchError) as caught:
+            with pytest.raises(AuthProviderError) as caught:
                 await self.oauth2_request("http://127.0.0.1:9/me")
             assert isinstance(caught.value.__cause__, OSError)
             with pytest.raises(AuthStateError):

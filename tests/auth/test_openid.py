@@ -11,7 +11,7 @@ import pytest
 
 from openid_provider import AX, BEN, EMAIL, NS, Provider
 from support import Response, Server, running_server
-from typhoon.auth import AuthDeniedError, AuthError, AuthFetchError, AuthStateError, OpenIdMixin
+from typhoon.auth import AuthDeniedError, AuthError, AuthProviderError, AuthStateError, OpenIdMixin
 from typhoon.httpclient import AsyncHTTPClient
 from typhoon.web import Application, RequestHandler
 from visits import location, visit
@@ -273,7 +273,7 @@ def test_statuses_of_errors_that_nobody_catches(serve, provider):
 def test_a_provider_that_cannot_be_asked(serve):
     class Unanswered(Login):
         async def get(self) -> None:
-            with pytest.raises(AuthFetchError, match="did not answer"):
+            with pytest.raises(AuthProviderError, match="did not answer"):
                 await self.get_authenticated_user()
             self.write("told")
 

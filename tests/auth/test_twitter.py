@@ -10,7 +10,7 @@ import pytest
 from oauth1_provider import KEY, SECRET, USER, Store, provider
 
 from support import Server
-from typhoon.auth import AuthFetchError, TwitterMixin
+from typhoon.auth import AuthProviderError, TwitterMixin
 from typhoon.web import Application, RequestHandler
 from visits import Browser, location
 
@@ -123,7 +123,7 @@ def test_a_token_that_is_not_known(serve: Serve, base: str) -> None:
         async def get(self) -> None:
             token = {"key": "unknownunknownunknown", "secret": "x"}
             with pytest.raises(
-                AuthFetchError, match="says 32: Could not authenticate you"
+                AuthProviderError, match="says 32: Could not authenticate you"
             ) as caught:
                 await self.twitter_request("/account/settings", access_token=token)
             self.write(str(caught.value.code))

@@ -228,19 +228,22 @@ async def test_a_body_producer_that_raises(client: AsyncHTTPClient, server: Serv
 async def test_a_body_producer_of_a_request_that_ends(
     client: AsyncHTTPClient, server: Server
 ) -> None:
-    cancelled = asyncio.Event()
+    begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def produce(write: Write) -> None:
+        begun.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             cancelled.set()
             raise
 
-    with pytest.raises(HTTPError):
-        await client.fetch(
-            server.url("/upload"), method="POST", body_producer=produce, request_timeout=0.05
-        )
+    timeout = 0.05
+    while not begun.is_set():  # which takes longer on a busy machine
+        options = {"body_producer": produce, "request_timeout": timeout}
+        with pytest.raises(HTTPError):
+            await client.fetch(server.url("/upload"), method="POST", **options)
+        timeout *= 4
     await cancelled.wait()
 
 

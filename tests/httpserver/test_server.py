@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 import trustme
 
-from support import Client, StreamServer
+from support import Client, StreamServer, new_event_loop
 from typhoon.httpserver import HTTPServer
 from typhoon.httputil import (
     HTTPHeaders,
@@ -140,6 +141,51 @@ def test_close_all_connections(serve, loop_kind):
     assert idle.is_closed()
     assert busy.is_closed()
     server.call(server.http_server.close_all_connections)
+
+
+@pytest.mark.parametrize("turns", range(5))
+@pytest.mark.parametrize("is_unix", [False, True], ids=["tcp", "unix"])
+def test_a_connection_that_is_accepted_as_the_server_stops_is_closed(
+    loop_kind, is_unix, turns, tmp_path
+):
+    async def main() -> None:
+        server = HTTPServer(hello)
+        if is_unix:
+            path = str(tmp_path / "socket")
+            server.add_socket(bind_unix_socket(path))
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(path)
+        else:
+            server.listen(0, "127.0.0.1")
+            client = socket.create_connection(("127.0.0.1", port_of(server)))
+        with client:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await close(server)
+            client.settimeout(20)
+            assert Client(client).is_closed()
+
+    with asyncio.Runner(loop_factory=lambda: new_event_loop(loop_kind)) as runner:
+        runner.run(main())
+    gc.collect()  # a socket that is left would be a warning
+
+
+def test_a_tls_handshake_that_ends_after_the_server_makes_no_connection(serve, loop_kind):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    server = serve(hello, loop_kind=loop_kind, ssl_options=context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with socket.create_connection((server.host, server.port), 20) as plain:
+        assert server.connect(trusting).get("/").body == b"hello"  # the other is accepted, too
+        server.call(server.http_server.stop)
+        server.call(server.http_server.close_all_connections)
+        with trusting.wrap_socket(plain, server_hostname="localhost") as secured:
+            secured.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert Client(secured).is_closed()
+        server.call()
+    assert not server.http_server._connections
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
@@ -610,3 +656,23 @@ def test_the_stream_below_a_connection(serve, loop_kind):
     assert client.is_closed()
     server.call()
     assert outcome == [False, "127.0.0.1", True, True]
+
+
+def test_writing_past_http(serve, loop_kind):
+    def callback(request):
+        stream = request.connection.stream
+        stream.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        if request.path == "/raw":
+            body = b"a" * 4_000_000  # more than a socket takes at once
+            stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n")
+            stream.write(memoryview(body))
+        else:
+            respond(request, b"by the book")
+
+    client = serve(callback, loop_kind=loop_kind).connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.response().status == 103
+    assert client.response().body == b"by the book"
+    client.send(b"GET /raw HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.response().status == 103
+    assert client.response().body == b"a" * 4_000_000

@@ -1,6 +1,5 @@
 """A client on each kind of loop, and a server."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -29,7 +28,6 @@ def client(io_loop: IOLoop, serve: Callable[..., Server]) -> Iterator[SimpleAsyn
     """A client, which is closed before servers are: they wait for its connections."""
     with closing(SimpleAsyncHTTPClient(force_instance=True)) as client:
         yield client
-    io_loop.run_sync(lambda: asyncio.sleep(0.001))
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ PLACE = "example.com:8080"
 ERRORS = [
     HTTPTimeoutError("Timeout while connecting to example.com:8080"),
     HTTPStreamClosedError("Connection closed"),
-    HTTPIncompleteResponseError("Connection closed in the middle of the response"),
+    HTTPIncompleteResponseError("Connection closed in the middle"),
     HTTPMalformedResponseError("invalid chunk size"),
-    HTTPHeaderTooLargeError("header section too large"),
-    HTTPBodyTooLargeError("body too large"),
+    HTTPHeaderTooLargeError("too large"),
+    HTTPBodyTooLargeError("too large"),
     HTTPContentCodingError("invalid gzip data"),
     HTTPRedirectError("Unsupported url scheme: ftp"),
     HTTPProxyError("the proxy wants a password", 407),

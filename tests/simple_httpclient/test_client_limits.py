@@ -57,7 +57,7 @@ async def test_a_timeout_during_the_tls_handshake(client: SimpleAsyncHTTPClient)
     async with raw_server(handle) as url:
         url = url.replace("http:", "https:")
         with pytest.raises(HTTPTimeoutError, match=r"during TLS handshake with 127\.0\.0\.1:"):
-            await client.fetch(url, connect_timeout=0.1, validate_cert=False)
+            await client.fetch(url, connect_timeout=0.5, validate_cert=False)
         await closed.wait()
 
 

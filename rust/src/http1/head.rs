@@ -5,7 +5,8 @@
 //! on HTTP/1.1 a missing, and on any version a repeated or malformed Host (§3.2); lengths that
 //! differ or are not decimal digits, a length beside a transfer coding, a coding other than one
 //! final `chunked`, any coding on HTTP/1.0 (§6.1, §6.3). `httparse` itself refuses folded lines,
-//! white space before the colon and control characters (§5).
+//! white space before the colon and control characters (§5). Folded lines of responses are put
+//! together before that, as user agents have to (§5.2).
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -261,8 +262,42 @@ pub(super) fn parse_request(text: &[u8]) -> Result<Head, Error> {
     })
 }
 
+/// The section with a space in place of each obs-fold (RFC 9112 §5.2); None if it has none. What is
+/// folded behind the start line belongs to no field, and stays (§2.2). Linear in the text.
+fn unfolded(text: &[u8]) -> Option<Vec<u8>> {
+    let start = first_line(text).len() + 2;
+    let mut out = Vec::new();
+    let mut copied = 0;
+    for end in memchr::memmem::find_iter(text, b"\r\n").filter(|&end| end >= start) {
+        let next = end + 2;
+        let spaces = text[next..]
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
+        if spaces > 0 {
+            out.extend_from_slice(&text[copied..end]);
+            out.truncate(out.trim_ascii_end().len());
+            out.push(b' ');
+            copied = next + spaces;
+        }
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.extend_from_slice(&text[copied..]);
+    Some(out)
+}
+
 /// Parse the head of a response to a request of this method; `text` is the whole of it.
 pub(super) fn parse_response(text: &[u8], method: &[u8]) -> Result<Head, Error> {
+    // Folded lines are rare: they are looked for where a head is refused, as one with them is.
+    parse_plain_response(text, method).or_else(|error| match unfolded(text) {
+        Some(text) => parse_plain_response(&text, method),
+        None => Err(error),
+    })
+}
+
+fn parse_plain_response(text: &[u8], method: &[u8]) -> Result<Head, Error> {
     let mut buffer = field_buffer();
     let mut parsed = httparse::Response::new(&mut []);
     let complete = httparse::ParserConfig::default()

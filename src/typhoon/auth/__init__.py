@@ -24,13 +24,13 @@ learn who it was when the user comes back:
 ======================= ===================================================================
 
 Where nobody is signed in, they raise an `AuthError`: `AuthDeniedError` if the user or the other
-site says no, `AuthStateError` if this browser did not begin the sign-in, `AuthFetchError` if the
-other site cannot be asked.
+site says no, `AuthStateError` if this browser did not begin the sign-in, `AuthProviderError` if the
+other site does not answer as it should.
 """
 
 from typing import TYPE_CHECKING
 
-from typhoon.auth.errors import AuthDeniedError, AuthError, AuthFetchError, AuthStateError
+from typhoon.auth.errors import AuthDeniedError, AuthError, AuthProviderError, AuthStateError
 from typhoon.auth.facebook import FacebookGraphMixin
 from typhoon.auth.google import GoogleOAuth2Mixin
 from typhoon.auth.oauth1 import OAuthMixin
@@ -38,7 +38,6 @@ from typhoon.auth.oauth2 import OAuth2Mixin
 from typhoon.auth.openid import OpenIdMixin
 from typhoon.auth.openidconnect import (
     AuthConfigurationError,
-    AuthProviderError,
     AuthTokenError,
     LogoutToken,
     OpenIDConnectMixin,
@@ -52,7 +51,6 @@ __all__ = [
     "AuthConfigurationError",
     "AuthDeniedError",
     "AuthError",
-    "AuthFetchError",
     "AuthProviderError",
     "AuthStateError",
     "AuthTokenError",

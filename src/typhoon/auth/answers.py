@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from typhoon.auth.errors import AuthError, AuthFetchError
+from typhoon.auth.errors import AuthProviderError
 from typhoon.httpclient import HTTPClientError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ async def ask(
         options: Further arguments of `.HTTPRequest`.
 
     Raises:
-        AuthFetchError: It answered with an error, or did not answer.
+        AuthProviderError: It answered with an error, or did not answer.
         Exception: The request makes no sense to the client.
     """
     try:
@@ -71,11 +71,11 @@ def hide(secrets: Iterable[str | None]) -> list[str]:
 
 
 def json_object(response: "HTTPResponse") -> Any:
-    """The value of a JSON body; `AuthError` if it is none."""
+    """The value of a JSON body; `AuthProviderError` if it is none."""
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError):
-        raise AuthError(f"{place(response.request.url)} did not answer with JSON") from None
+        raise AuthProviderError(f"{place(response.request.url)} did not answer with JSON") from None
 
 
 def fields(response: "HTTPResponse") -> dict[str, Any]:
@@ -88,7 +88,7 @@ def fields(response: "HTTPResponse") -> dict[str, Any]:
         return dict(parse_qsl(body.decode(), max_num_fields=_MOST_FIELDS))
     except ValueError:
         where = place(response.request.url)
-        raise AuthError(f"{where} answered neither with JSON nor with a form") from None
+        raise AuthProviderError(f"{where} answered neither with JSON nor with a form") from None
 
 
 def place(url: str) -> str:
@@ -111,17 +111,17 @@ def what_it_says(answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> tuple
     return name, ": ".join(part for part in (name, _clean(text, hidden) if text else "") if part)
 
 
-def _refusal(response: "HTTPResponse", url: str, hidden: Iterable[str]) -> AuthFetchError:
+def _refusal(response: "HTTPResponse", url: str, hidden: Iterable[str]) -> AuthProviderError:
     name, text = what_it_says(_said(response), hidden)
     if not text and response.headers.get("Content-Type", "").startswith("text/plain"):
         text = _clean(response.body[:_LARGEST_ERROR].decode("utf-8", "replace"), hidden)
     message = f"{place(url)} says {text or response.reason or 'nothing more'}"
-    return AuthFetchError(response.code, message, response, name)
+    return AuthProviderError(message, response.code, response, name)
 
 
-def _silence(error: Exception, url: str, hidden: Iterable[str]) -> AuthFetchError:
+def _silence(error: Exception, url: str, hidden: Iterable[str]) -> AuthProviderError:
     message = f"{place(url)} did not answer: {_clean(error, hidden)}"
-    return AuthFetchError(getattr(error, "code", 599), message)
+    return AuthProviderError(message, getattr(error, "code", 599))
 
 
 def _tells(error: Exception, hidden: Iterable[str]) -> bool:

@@ -48,27 +48,29 @@ class AuthStateError(AnsweredError):
     _status = 400
 
 
-class AuthFetchError(AuthError, HTTPClientError):
-    """The other site answered a request of ours with an error, or not at all.
+class AuthProviderError(AnsweredError, HTTPClientError):
+    """The other site does not answer, or with an error, or not by the protocol. 502 if not caught.
 
     Neither the message nor `error` contain a token or a secret.
 
     Attributes:
-        code: The status code; 599 if there was no answer.
+        code: The status code of its answer; 599 if there was none, or if that was not the problem.
         message: Who said what.
         response: The answer, or None.
         error: The name that the site has for the error, such as ``invalid_grant`` (RFC 6749
             §5.2); None if it has none.
     """
 
+    _status = 502
     error: str | None
 
     def __init__(
         self,
-        code: int,
         message: str,
+        code: int = 599,
         response: "HTTPResponse | None" = None,
         error: str | None = None,
     ) -> None:
-        super().__init__(code, message, response)
+        HTTPClientError.__init__(self, code, message, response)
+        AnsweredError.__init__(self, message if code == 599 else f"HTTP {code}: {message}")
         self.error = error

@@ -60,7 +60,7 @@ class FacebookGraphMixin(OAuth2Mixin):
 
         Raises:
             AuthStateError: The ``state`` is not the one that this browser was sent away with.
-            AuthFetchError: Facebook does not know the code, or does not tell who the user is.
+            AuthProviderError: Facebook does not know the code, or does not tell who the user is.
         """
         proof = self._recall()
         url = self._oauth_request_token_url(redirect_uri, client_id, client_secret, code, proof)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from typhoon.auth.answers import fields, hide, json_object, place, what_it_says
 from typhoon.auth.base import AuthMixin, form
-from typhoon.auth.errors import AuthDeniedError, AuthError, AuthStateError
+from typhoon.auth.errors import AuthDeniedError, AuthError, AuthProviderError, AuthStateError
 from typhoon.auth.signatures import hmac_sha1, signature_base_string
 from typhoon.httputil import url_concat
 
@@ -75,8 +75,7 @@ class OAuthMixin(AuthMixin):
             http_client: The client to use; by default that of `get_auth_http_client`.
 
         Raises:
-            AuthFetchError: The service does not give a request token.
-            AuthError: What it gives is none.
+            AuthProviderError: The service does not give a request token.
             ValueError: `callback_uri`, where the service knows only the registered one.
         """
         await self._redirect_with_request_token(
@@ -99,8 +98,8 @@ class OAuthMixin(AuthMixin):
         Raises:
             AuthDeniedError: The user did not allow the access.
             AuthStateError: This browser did not begin the sign-in.
-            AuthFetchError: The service does not give an access token.
-            AuthError: What it gives is none, or there is no user for it.
+            AuthProviderError: The service does not give an access token.
+            AuthError: There is no user for it.
         """
         request_token = self._returned_request_token()
         consumer = self._oauth_consumer_token()
@@ -289,7 +288,7 @@ def _token(response: "HTTPResponse", hidden: tuple[str | None, ...]) -> dict[str
         key, secret = answer.pop("oauth_token"), answer.pop("oauth_token_secret")
     except KeyError:
         _, text = what_it_says(answer, hide(hidden))
-        raise AuthError(
+        raise AuthProviderError(
             f"{place(response.request.url)} gave no token" + (f": {text}" if text else "")
         ) from None
     return {**answer, "key": key, "secret": secret}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon.auth.answers import fields, hide, json_object, place, what_it_says
 from typhoon.auth.base import AuthMixin, form
-from typhoon.auth.errors import AuthError, AuthStateError
+from typhoon.auth.errors import AuthProviderError, AuthStateError
 from typhoon.httputil import url_concat
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ class OAuth2Mixin(AuthMixin):
 
         Raises:
             AuthStateError: The ``state`` is not the one that this browser was sent away with.
-            AuthFetchError: The service does not know the code.
-            AuthError: What it gives is no token.
+            AuthProviderError: The service does not know the code, or what it gives is no token.
         """
         arguments = {
             "grant_type": "authorization_code",
@@ -157,8 +156,7 @@ class OAuth2Mixin(AuthMixin):
             The answer, which has to be JSON.
 
         Raises:
-            AuthFetchError: The service refuses.
-            AuthError: The answer is no JSON.
+            AuthProviderError: The service refuses, or its answer is no JSON.
         """
         headers = {}
         if access_token is not None:
@@ -199,7 +197,7 @@ class OAuth2Mixin(AuthMixin):
         if not answer.get("access_token"):
             # Some say what is wrong with the status of a success.
             _, text = what_it_says(answer, hide(hidden))
-            raise AuthError(
+            raise AuthProviderError(
                 f"{place(response.request.url)} gave no access token"
                 + (f": {text}" if text else "")
             )

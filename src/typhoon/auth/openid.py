@@ -89,7 +89,7 @@ class OpenIdMixin(AuthMixin):
         them, `email`, `name`, `first_name`, `last_name`, `locale` and `username`.
 
         `AuthDeniedError` if the user did not sign in; `AuthStateError` if the answer was not meant
-        for this page, or if the provider does not know it; `AuthFetchError` if the provider
+        for this page, or if the provider does not know it; `AuthProviderError` if the provider
         answers with an error, or not at all.
         """
         _warn()

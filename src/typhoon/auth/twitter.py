@@ -67,7 +67,7 @@ class TwitterMixin(OAuthMixin):
             The answer, which has to be JSON.
 
         Raises:
-            AuthFetchError: Twitter refuses.
+            AuthProviderError: Twitter refuses.
         """
         if path.startswith(("http:", "https:")):
             url = path

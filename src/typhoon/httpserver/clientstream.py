@@ -14,6 +14,10 @@ class _Connection(Protocol):
 
     def abort(self) -> None: ...
 
+    def _send_raw(self, data: bytes) -> None: ...
+
+    def _written(self) -> "asyncio.Future[None]": ...
+
 
 class ClientStream:
     """The way to the client; for a stream to read and write, see `RequestHandler.detach`."""
@@ -27,6 +31,14 @@ class ClientStream:
         """Whether the client cannot be reached any more."""
         transport: asyncio.Transport | None = self._connection.transport
         return transport is None or transport.is_closing()
+
+    def write(self, data: bytes | memoryview) -> "asyncio.Future[None]":
+        """Send bytes past HTTP: such as a 1xx response, or a whole response of one's own.
+
+        The server knows nothing of them: whoever writes a response so closes the stream behind it.
+        """
+        self._connection._send_raw(bytes(data))
+        return self._connection._written()
 
     def close(self) -> None:
         """Close the connection at once; what has not been sent is lost."""

@@ -70,6 +70,8 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
         # Not before: a TLS handshake that fails ends without a connection.
         self._server._connections.add(self)
         super().connection_made(transport)
+        if self._server._is_ended:
+            self.abort()
 
     # HTTPConnection: how responses are written.
 
@@ -204,7 +206,7 @@ class HTTP1ServerConnection(_core.ServerConnection, HTTPConnection):
 
     @property
     def stream(self) -> ClientStream:
-        """What can be asked of the stream below: `closed`, `close`, `socket`, `set_nodelay`."""
+        """The stream below: `write` past HTTP, `closed`, `close`, `socket`, `set_nodelay`."""
         return ClientStream(self)
 
     def get_ssl_certificate(self, binary_form: bool = False) -> dict[str, Any] | bytes | None:

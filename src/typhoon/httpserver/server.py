@@ -36,6 +36,8 @@ HEADER_TIMEOUT = 30.0
 IDLE_CONNECTION_TIMEOUT = 3600.0
 CLOSE_TIMEOUT = 1.0
 BACKLOG = 1024
+_TURNS_TO_BEGIN = 2
+"""Turns of the loop until a connection that has just been accepted is one of ours."""
 
 
 class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
@@ -62,6 +64,7 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
     _loop: asyncio.AbstractEventLoop
     _deadlines: Deadlines
     _done: "asyncio.Future[None]"
+    _is_ended: bool
     _settings: _core.ServerSettings
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -199,7 +202,14 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             serving = getattr(self.request_callback, "_serving", None)
             if serving is not None:
                 serving()
-        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        self._is_ended = False
+        # asyncio forgets, unclosed, what it has accepted in the turn in which its server is closed:
+        # so with its own loops the server is just left alone. (`create_server` there takes UNIX
+        # sockets too, and unlike the other does not remove their files at the end.)
+        is_asyncios = isinstance(loop, asyncio.SelectorEventLoop)
+        create: Any = loop.create_server
+        if sock.family == socket.AF_UNIX and not is_asyncios:
+            create = loop.create_unix_server
         server = _run_at_once(
             create(
                 lambda: HTTP1ServerConnection(self),
@@ -210,8 +220,14 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
             )
         )
         _run_at_once(server.start_serving())
-        close: Callable[[], None] = server.close
-        return close
+
+        def stop() -> None:
+            if is_asyncios:
+                loop.remove_reader(sock)
+            else:
+                server.close()
+
+        return stop
 
     def _connection_lost(self, connection: HTTP1ServerConnection) -> None:
         self._successor_lost(connection)
@@ -229,6 +245,9 @@ class HTTPServer(TCPServer, Configurable, HTTPServerConnectionDelegate):
         What has been written has a second to get to its client, and streams of events have it to
         end. Call `stop` first, so that no new connections come.
         """
+        self._is_ended = True  # for those whose TLS handshake goes on
+        for _ in range(_TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
         if self._stream_connections:
             closing = [connection.close() for connection in self._stream_connections]
             await asyncio.gather(*closing)

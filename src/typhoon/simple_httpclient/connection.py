@@ -74,7 +74,7 @@ class Connection(ClientConnection, asyncio.BufferedProtocol):
     def _release(self, holder: "asyncio.Future[Any]") -> None:
         self._holder = None
         if holder.cancelled():
-            self._fail(HTTPStreamClosedError(CLOSED))
+            self._fail(HTTPStreamClosedError("The streaming_callback was cancelled"))
         elif (error := holder.exception()) is not None:
             self._fail(error)
             del error  # whose traceback may refer to this frame

@@ -60,7 +60,9 @@ def failure(error: ExchangeError) -> BaseException:
         case "closed":
             return cause or HTTPStreamClosedError(CLOSED)
         case "truncated":
-            return cause or HTTPIncompleteResponseError(f"{CLOSED} in the middle of the response")
+            return cause or HTTPIncompleteResponseError(
+                "Connection closed in the middle of the response"
+            )
         case _:
             status = _STATUS.get(kind, 400)
             log_malformed(None, status, message)
@@ -247,4 +249,4 @@ class Exchange:
 def _callback_failed(error: BaseException) -> HTTPStreamClosedError:
     """What ends the request when a callback of the application has failed, which is logged."""
     app_log.error("Uncaught exception", exc_info=error)
-    return HTTPStreamClosedError(CLOSED)
+    return HTTPStreamClosedError("A callback of the application failed")

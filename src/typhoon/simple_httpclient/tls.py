@@ -60,11 +60,13 @@ def _make_context(
 ) -> ssl.SSLContext:
     if client_key is not None and client_cert is None:
         raise ValueError("client_key needs client_cert, the certificate that it belongs to")
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_certs)
-    except OSError as error:
-        raise type(error)(error.errno, f"cannot use ca_certs {ca_certs!r}: {error}") from None
-    if not validate:
+    if validate:
+        try:
+            context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=ca_certs)
+        except OSError as error:
+            raise type(error)(error.errno, f"cannot use ca_certs {ca_certs!r}: {error}") from None
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if client_cert is not None:

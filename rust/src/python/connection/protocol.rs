@@ -310,6 +310,11 @@ impl ServerConnection {
         }
     }
 
+    /// Send bytes that are no part of a response, as they are, in their order.
+    fn _send_raw(slf: &Bound<'_, Self>, data: &[u8]) -> PyResult<()> {
+        Self::write_bytes(slf, data)
+    }
+
     /// Account for so many bytes of body that are sent past this object; whether to send them.
     fn _data_elsewhere(&mut self, length: u64) -> PyResult<bool> {
         Ok(self.encoder.data_elsewhere(length)?)

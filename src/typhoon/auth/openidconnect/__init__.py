@@ -1,10 +1,6 @@
 """OpenID Connect: sign-in at Google, Microsoft, Keycloak, Authentik, GitLab and others."""
 
-from typhoon.auth.openidconnect.errors import (
-    AuthConfigurationError,
-    AuthProviderError,
-    AuthTokenError,
-)
+from typhoon.auth.openidconnect.errors import AuthConfigurationError, AuthTokenError
 from typhoon.auth.openidconnect.logout import LogoutToken
 from typhoon.auth.openidconnect.mixin import OpenIDConnectMixin, OpenIDUser
 from typhoon.auth.openidconnect.provider import OpenIDProvider
@@ -12,7 +8,6 @@ from typhoon.auth.openidconnect.tokens import OpenIDTokens
 
 __all__ = [
     "AuthConfigurationError",
-    "AuthProviderError",
     "AuthTokenError",
     "LogoutToken",
     "OpenIDConnectMixin",

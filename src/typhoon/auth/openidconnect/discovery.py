@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from typhoon.auth.openidconnect.errors import (
-    AuthConfigurationError,
-    AuthProviderError,
-    AuthTokenError,
-    quoted,
-)
+from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.openidconnect.errors import AuthConfigurationError, AuthTokenError, quoted
 from typhoon.auth.openidconnect.fetching import fetch_json, lifetime
 from typhoon.httpclient import AsyncHTTPClient
 

@@ -1,6 +1,12 @@
 """What goes wrong with a provider of OpenID Connect in particular."""
 
-from typhoon.auth.errors import AnsweredError, AuthDeniedError, AuthError, AuthStateError
+from typhoon.auth.errors import (
+    AnsweredError,
+    AuthDeniedError,
+    AuthError,
+    AuthProviderError,
+    AuthStateError,
+)
 
 _DETAIL = 200
 """Characters of what the other side says that go into a message."""
@@ -18,12 +24,6 @@ class AuthTokenError(AnsweredError):
     """A token is not credible: forged, expired, or for somebody else. 403 if not caught."""
 
     _status = 403
-
-
-class AuthProviderError(AnsweredError):
-    """The provider cannot be reached, or does not keep to the protocol. 502 if not caught."""
-
-    _status = 502
 
 
 def quoted(text: object) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from typhoon.auth.openidconnect.errors import AuthProviderError, quoted
+from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.openidconnect.errors import quoted
 from typhoon.httpclient import AsyncHTTPClient, HTTPClientError
 from typhoon.httputil import HTTPHeaders
 

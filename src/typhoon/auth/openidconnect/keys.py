@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from typhoon.auth.openidconnect.errors import AuthProviderError
+from typhoon.auth.errors import AuthProviderError
 from typhoon.auth.openidconnect.fetching import fetch_json, lifetime
 from typhoon.httpclient import AsyncHTTPClient
 

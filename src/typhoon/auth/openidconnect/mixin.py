@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from typhoon.auth.errors import AuthStateError
+from typhoon.auth.errors import AuthProviderError, AuthStateError
 from typhoon.auth.openidconnect.attempt import Attempt, AttemptCookies
 from typhoon.auth.openidconnect.discovery import Metadata
 from typhoon.auth.openidconnect.errors import (
     AuthConfigurationError,
-    AuthProviderError,
     AuthTokenError,
     error_of,
     quoted,

@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from typhoon.auth.errors import AuthProviderError
 from typhoon.auth.openidconnect.discovery import Metadata
-from typhoon.auth.openidconnect.errors import (
-    AuthConfigurationError,
-    AuthProviderError,
-    error_of,
-    quoted,
-)
+from typhoon.auth.openidconnect.errors import AuthConfigurationError, error_of, quoted
 from typhoon.auth.openidconnect.fetching import fetch_json
 from typhoon.auth.openidconnect.idtoken import client_assertion
 from typhoon.auth.openidconnect.provider import OpenIDProvider

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from typhoon.auth.openidconnect.errors import AuthProviderError, AuthTokenError, quoted
+from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.openidconnect.errors import AuthTokenError, quoted
 from typhoon.auth.openidconnect.fetching import fetch_json
 from typhoon.httpclient import AsyncHTTPClient
 
