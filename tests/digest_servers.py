@@ -125,14 +125,15 @@ async def statuses(folder: Path, count: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def running_apache(folder: Path, port: int) -> Iterator[None]:
+def running_apache(folder: Path, port: int, more: str = "") -> Iterator[None]:
+    """Apache, with more lines of configuration."""
     modules = "".join(
         f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"
         for name in APACHE_MODULES
     )
     file = folder / "apache.conf"
     file.write_text(
-        modules + APACHE_CONFIGURATION.format(folder=folder, port=port, realm=REALM), "utf-8"
+        modules + APACHE_CONFIGURATION.format(folder=folder, port=port, realm=REALM) + more, "utf-8"
     )
     with _running([APACHE or "", "-DFOREGROUND", "-f", str(file)], port, folder):
         yield

@@ -255,7 +255,7 @@ def test_a_server_that_closes_or_is_not_there(run):
 def test_timeout(run):
     async def main() -> None:
         async with scripted(nothing, " ") as url:
-            with pytest.raises(HTTPTimeoutError, match="opening a WebSocket"):
+            with pytest.raises(HTTPTimeoutError, match="while receiving the head"):
                 await websocket_connect(url, connect_timeout=0.05)
             request = HTTPRequest(url, connect_timeout=0.05)
             with pytest.raises(HTTPTimeoutError):

@@ -5,7 +5,7 @@
 | the name is resolved | all but UNIX sockets | `RESOLVING` | ``namelookup`` |
 | a socket is connected, to the server or its proxy | all | `CONNECTING` | |
 | TLS with the proxy | ``https`` proxies | `CONNECTING` | |
-| the proxy is asked for a tunnel | proxies of https URLs | `PROXY` | ``connect`` |
+| the proxy is asked for a tunnel | proxies of https URLs and WebSockets | `PROXY` | ``connect`` |
 | TLS with the server | https URLs | `TLS_HANDSHAKE` | ``appconnect`` |
 
 Nothing here has a deadline: who asks for a connection limits how long that takes, by cancelling.
@@ -79,7 +79,7 @@ class Connector:
         to_proxy = None
         if proxy is not None and proxy.scheme == "https":
             to_proxy = TLSSettings(ca_certs=route.proxy_ca_certs).context()
-        if proxy is not None and context is not None:
+        if proxy is not None and not route.is_forwarded:
             tunnel = await self._tunnel(route, proxy, to_proxy, progress)
             try:
                 protocol = await _start_inside(tunnel, protocol_factory, context, route.host)
@@ -88,7 +88,8 @@ class Connector:
                 raise
             finally:
                 del tunnel  # which refers to its error, and that to this frame
-            progress.ended["appconnect"] = progress.seconds()
+            if context is not None:
+                progress.ended["appconnect"] = progress.seconds()
             return protocol
         sock = await self._socket(route, progress)
         if proxy is None:
@@ -132,7 +133,9 @@ class Connector:
                     raise
             else:
                 progress.place = route.place
-                progress.enter(Stage.TLS_HANDSHAKE, after="connect")
+                progress.ended["connect"] = progress.seconds()
+                if route.tls is not None:
+                    progress.stage = Stage.TLS_HANDSHAKE
                 return tunnel
             finally:
                 del tunnel  # which refers to its error, and that to this frame
@@ -203,13 +206,15 @@ async def _start(
 
 
 async def _start_inside(
-    tunnel: Tunnel, protocol_factory: Callable[[], _P], context: ssl.SSLContext, host: str
+    tunnel: Tunnel, protocol_factory: Callable[[], _P], context: ssl.SSLContext | None, host: str
 ) -> _P:
-    """The protocol, with its transport, over TLS inside a tunnel."""
-    options = _tls_options(context, host)
-    transport = await asyncio.get_running_loop().start_tls(
-        tunnel.transport, tunnel, options.pop("ssl"), **options
-    )
+    """The protocol, with its transport, inside a tunnel, over TLS if there is a context for it."""
+    transport: asyncio.Transport | None = tunnel.transport
+    if context is not None:
+        options = _tls_options(context, host)
+        transport = await asyncio.get_running_loop().start_tls(
+            tunnel.transport, tunnel, options.pop("ssl"), **options
+        )
     if transport is None or tunnel.is_spoiled:
         raise HTTPStreamClosedError(CLOSED)
     protocol = protocol_factory()

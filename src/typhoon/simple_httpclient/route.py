@@ -19,6 +19,7 @@ class Route(NamedTuple):
     | straight to an https URL | the server | None | its settings |
     | by a proxy to an http URL | the proxy, which forwards it | the proxy | None |
     | by a proxy to an https URL | the server, through a tunnel | the proxy | its settings |
+    | by a proxy to a ws URL | the server, through a tunnel | the proxy | None |
     """
 
     host: str
@@ -34,6 +35,8 @@ class Route(NamedTuple):
     """AF_INET for no IPv6."""
     proxy_ca_certs: str | None = None
     """The authorities that the certificate of an ``https`` proxy is checked against."""
+    tunnels: bool = False
+    """Whether a proxy is asked for a tunnel also where there is no TLS (RFC 6455 §4.1)."""
 
     @property
     def is_forwarded(self) -> bool:
@@ -41,7 +44,7 @@ class Route(NamedTuple):
 
         They need the absolute form of the request target, and Proxy-Authorization.
         """
-        return self.proxy is not None and self.tls is None
+        return self.proxy is not None and self.tls is None and not self.tunnels
 
     def target_of(self, target: Target) -> str:
         """The request target, in the form that is needed on this route (RFC 9112 §3.2)."""
@@ -59,8 +62,13 @@ def _plain_route(host: str, port: int) -> Route:
     return Route(host, port)
 
 
-def route_of(request: HTTPRequest, target: Target) -> Route:
+def route_of(request: HTTPRequest, target: Target, tunnels: bool = False) -> Route:
     """The route of a request to `target`.
+
+    Args:
+        request: The request, with its settings.
+        target: What its URL says.
+        tunnels: Whether a proxy is to give a tunnel in any case, as WebSockets need it.
 
     Raises:
         ValueError: The request's settings contradict each other, or are not complete.
@@ -88,7 +96,7 @@ def route_of(request: HTTPRequest, target: Target) -> Route:
     host, port = target.host, target.port
     proxy_ca_certs = None
     if proxy is not None:
-        if tls is None:
+        if tls is None and not tunnels:
             host, port = proxy.host, proxy.port
         if proxy.scheme == "https":
             proxy_ca_certs = request.ca_certs
@@ -101,4 +109,5 @@ def route_of(request: HTTPRequest, target: Target) -> Route:
         request.network_interface,
         socket.AF_INET if request.allow_ipv6 is False else socket.AF_UNSPEC,
         proxy_ca_certs,
+        tunnels and proxy is not None,
     )

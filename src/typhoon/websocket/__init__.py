@@ -21,7 +21,8 @@ In a browser:
 Or in Python: see `websocket_connect`.
 """
 
-from typhoon.websocket.client import WebSocketClientConnection, websocket_connect
+from typhoon.websocket.client import WebSocketClientConnection
+from typhoon.websocket.connect import websocket_connect
 from typhoon.websocket.errors import WebSocketClosedError, WebSocketError
 from typhoon.websocket.handler import WebSocketHandler
 from typhoon.websocket.pinging import de_dupe_gen_log

@@ -1,7 +1,6 @@
-"""The client: `websocket_connect`, and the connection that it gives."""
+"""The connection that `websocket_connect` gives."""
 
 import asyncio
-import copy
 import time
 import warnings
 from collections import deque
@@ -14,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from typhoon.concurrent import Future
 from typhoon.escape import utf8
 from typhoon.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from typhoon.httpclient.failures import located
 from typhoon.httputil import (
     HTTPHeaders,
     HTTPMessageDelegate,
@@ -21,17 +21,16 @@ from typhoon.httputil import (
     ResponseStartLine,
 )
 from typhoon.ioloop import IOLoop
-from typhoon.iostream import IOStream, StreamClosedError
+from typhoon.iostream import IOStream
 from typhoon.log import app_log
 from typhoon.netutil import Resolver
 from typhoon.simple_httpclient import HTTPTimeoutError
-from typhoon.simple_httpclient.target import Target
-from typhoon.simple_httpclient.tls import context_for
+from typhoon.simple_httpclient.progress import NotingResolver, Progress
 from typhoon.tcpclient import TCPClient
-from typhoon.websocket.deflate import Deflate, check_options
+from typhoon.websocket.deflate import check_options
 from typhoon.websocket.errors import WebSocketClosedError, WebSocketError
-from typhoon.websocket.handshake import new_key, response_error
-from typhoon.websocket.opening import Opening, handshake_headers, open_tunnel, target_of
+from typhoon.websocket.handshake import new_key
+from typhoon.websocket.opening import agreement, open_connection
 from typhoon.websocket.parameters import MAX_MESSAGE_SIZE, WebSocketParams
 from typhoon.websocket.protocol import WebSocketProtocol13
 from typhoon.websocket.stream import TransportStream
@@ -58,7 +57,6 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         close_code: The code that the server closed with; None before that, and if it gave none.
         close_reason: The reason that it gave, None for none.
         protocol: The protocol; None until the connection is open.
-        connect_future: Done with this object once the connection is open, or with what went wrong.
         params: The settings.
         key: The key of the handshake.
         read_queue: The messages that have not been read.
@@ -117,17 +115,20 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         self.start_wall_time = time.time()
         self.chunks: list[bytes] = []
         self.read_queue: deque[str | bytes] = deque()
-        self.tcp_client = TCPClient(resolver=resolver)
+        self._own_resolver = Resolver() if resolver is None else None
+        self.tcp_client = TCPClient(NotingResolver(resolver=resolver or self._own_resolver))
         self._subprotocols = subprotocols
         self._on_message_callback = on_message_callback
         self._queued_size = 0
         self._readers: deque[Future[str | bytes | None]] = deque()
         self._closed = False
         self._ended = False
-        self._agreed: Deflate | None = None
         loop = self.io_loop.asyncio_loop
-        self.connect_future: Future[WebSocketClientConnection] = loop.create_future()
+        self._opened: Future[WebSocketClientConnection] | None = loop.create_future()
+        self._opened.add_done_callback(self._given_up)
+        self._progress = Progress(request)
         self._opening = loop.create_task(self.run())
+        self._opening.add_done_callback(self._free)
 
     def __del__(self) -> None:
         if self.protocol is not None and not (self._closed or self._ended):
@@ -140,84 +141,52 @@ class WebSocketClientConnection(HTTPMessageDelegate):
 
     # Opening.
 
+    @property
+    def connect_future(self) -> "Future[WebSocketClientConnection]":
+        """Done with this object once the connection is open, or with what went wrong."""
+        if self._opened is not None:
+            return self._opened
+        future: Future[WebSocketClientConnection] = self.io_loop.asyncio_loop.create_future()
+        future.set_result(self)
+        return future
+
     async def run(self) -> None:
         """Open the connection; `connect_future` tells of the outcome."""
-        limit = asyncio.timeout(self._setting("connect_timeout") or None)
+        request = self.request._with_defaults(HTTPRequest._DEFAULTS)
+        request.decompress_response = False
+        limit = asyncio.timeout(self._seconds_to_open(request) or None)
         try:
             async with limit:
-                opening = await self._connect()
-                try:
-                    await asyncio.wait([self.connect_future])
-                finally:
-                    opening.abort()
-        except TimeoutError as error:
-            if limit.expired():
-                message = f"Timeout while opening a WebSocket to {self.parsed_hostname}"
-                self._refused(HTTPTimeoutError(message))
-            else:
-                self._refused(error)
-        except StreamClosedError as error:
-            self._refused(error.real_error or error)
+                await open_connection(self, request, self.tcp_client, self._progress)
         except asyncio.CancelledError:
-            self._refused(WebSocketClosedError("the WebSocket was closed before it was open"))
+            self._refused(_closed_early())
             raise
         except Exception as error:
-            self._refused(error)
+            if isinstance(error, TimeoutError) and limit.expired():
+                self._refused(HTTPTimeoutError(f"Timeout {self._progress.phrase}"))
+            else:
+                self._refused(error)
         finally:
-            self.tcp_client.close()
-            del limit  # which refers to the task, and that to the error
+            # They refer to the task, and to the error, whose traceback refers to this frame.
+            del limit, self
 
-    def _setting(self, name: str) -> Any:
-        value = getattr(self.request, name)
-        return HTTPRequest._DEFAULTS.get(name) if value is None else value
+    def _seconds_to_open(self, request: HTTPRequest) -> float | None:
+        """Seconds until the connection has to be open."""
+        if self.request.request_timeout is None and self.request.connect_timeout is not None:
+            return request.connect_timeout
+        return request.request_timeout
 
-    async def _connect(self) -> Opening:
-        """Connect, and send the request."""
-        request = copy.copy(self.request)
-        request.headers = HTTPHeaders(request.headers or {})
-        for name, value in HTTPRequest._DEFAULTS.items():
-            if getattr(request, name, None) is None:
-                setattr(request, name, value)
-        target = target_of(request.url)
-        headers = handshake_headers(
-            request,
-            target,
-            self.key,
-            self._subprotocols,
-            self.params.compression_options is not None,
-        )
-        context = context_for(request) if target.scheme == "https" else None
-        stream = await self._connect_stream(request, target)
-        sock = stream._give_up_socket()
-        opening = Opening(self, target.path, headers)
-        try:
-            await asyncio.get_running_loop().create_connection(
-                lambda: opening,
-                sock=sock,
-                ssl=context,
-                server_hostname=None if context is None else target.host,
-            )
-        except BaseException:
-            sock.close()
-            raise
-        return opening
+    def _free(self, opening: "asyncio.Task[None]") -> None:
+        """Opening has ended: close what it needed."""
+        self.tcp_client.close()
+        if self._own_resolver is not None:
+            self._own_resolver.close()
+            self._own_resolver = None
 
-    async def _connect_stream(self, request: HTTPRequest, target: Target) -> IOStream:
-        """A plain connection, to the server or through a proxy."""
-        source_ip = request.network_interface
-        if request.proxy_host is None:
-            return await self.tcp_client.connect(target.host, target.port, source_ip=source_ip)
-        if request.proxy_port is None:
-            raise ValueError("proxy_host needs proxy_port")
-        stream = await self.tcp_client.connect(
-            request.proxy_host, request.proxy_port, source_ip=source_ip
-        )
-        try:
-            await open_tunnel(stream, request, target)
-        except BaseException:
-            stream.close()
-            raise
-        return stream
+    def _given_up(self, opened: "Future[WebSocketClientConnection]") -> None:
+        """If nobody waits any more for the connection to be open: close it."""
+        if opened.cancelled():
+            self.close()
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
@@ -232,18 +201,9 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         self.code, self.reason, self.headers = start_line.code, start_line.reason, headers
         if self.code != 101:
             return
-        problem = response_error(headers, self.key)
-        if problem is not None:
-            raise WebSocketError(f"the server's response is no WebSocket handshake: {problem}")
-        agreed = None
-        extensions = headers.get("Sec-WebSocket-Extensions", "")
-        if self.params.compression_options is not None:
-            agreed = Deflate.agreed(extensions)
-        elif extensions.strip():
-            raise WebSocketError(f"the server answers with extensions not offered: {extensions!r}")
-        chosen = headers.get("Sec-WebSocket-Protocol")
-        if chosen is not None and chosen not in (self._subprotocols or ()):
-            raise WebSocketError(f"the server chose a subprotocol not offered: {chosen!r}")
+        agreed, chosen = agreement(
+            headers, self.key, self._subprotocols, self.params.compression_options is not None
+        )
         self.protocol = self.get_websocket_protocol()
         self.protocol._subprotocol = chosen
         if agreed is not None:
@@ -274,25 +234,34 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         )
         self._refused(HTTPClientError(code, response=response))
 
-    def _refused(self, error: BaseException | None) -> None:
+    def _refused(self, error: Exception) -> None:
         """There will be no connection, because of this."""
         self._ended = True
         self.protocol = None
-        if error is not None and not self.connect_future.done():
-            self.connect_future.set_exception(error)
-            if self._closed:
-                self.connect_future.exception()  # nobody has to ask
+        opened, progress = self._opened, self._progress
+        if opened is None or opened.done():
+            return
+        if error.__suppress_context__:
+            error.__context__ = None  # it may refer to the error that was raised in its place
+        if not (isinstance(error, HTTPClientError) and error.response is not None):
+            url = self.request.url
+            opened.set_exception(located(error, "GET", url, progress.stage, progress.place))
+        else:
+            opened.set_exception(error)
+        if self._closed:
+            opened.exception()  # nobody has to ask
 
     def _switch(self, transport: asyncio.Transport, unread: bytes) -> None:
         """The server has switched: let the protocol go on with the connection."""
-        protocol = self.protocol
-        if protocol is None or self.connect_future.done():
+        protocol, opened = self.protocol, self._opened
+        if protocol is None or opened is None or opened.done():
             transport.abort()
             return
         protocol.connection_made(transport)
         transport.set_protocol(protocol)  # type: ignore[arg-type]
         protocol.start_pinging()
-        self.connect_future.set_result(self)
+        opened.set_result(self)
+        self._opened = None  # it refers to this object
         if unread:
             protocol.data_received(unread)
 
@@ -402,6 +371,7 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         if self.protocol is not None:
             self.protocol.close(code, reason)
         elif not self._opening.done() and not self.io_loop.asyncio_loop.is_closed():
+            self._refused(_closed_early())
             self._opening.cancel()
 
     def on_ws_connection_close(
@@ -431,71 +401,5 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         app_log.error("Uncaught exception %s", value, exc_info=value)
 
 
-def websocket_connect(
-    url: str | HTTPRequest,
-    callback: "Callable[[Future[WebSocketClientConnection]], None] | None" = None,
-    connect_timeout: float | None = None,
-    on_message_callback: MessageCallback | None = None,
-    compression_options: dict[str, Any] | None = None,
-    ping_interval: float | None = None,
-    ping_timeout: float | None = None,
-    max_message_size: int = MAX_MESSAGE_SIZE,
-    subprotocols: list[str] | None = None,
-    resolver: Resolver | None = None,
-) -> "Future[WebSocketClientConnection]":
-    """Open a WebSocket to a server.
-
-        async def main():
-            ws = await websocket_connect("wss://example.com/feed")
-            await ws.write_message("Hello")
-            while (message := await ws.read_message()) is not None:
-                print(message)
-
-    Args:
-        url: A URL with ws or wss, or an `HTTPRequest` for one, whose headers, credentials,
-            certificates, proxy and `connect_timeout` are those of the connection.
-        callback: Called with the future that is returned (deprecated: await it).
-        connect_timeout: Seconds until the connection has to be open; 20 by default.
-        on_message_callback: Called with each message, and with None when the connection is
-            closed, instead of `read_message`. If it is a coroutine function, messages wait.
-        compression_options: Offer compression, with the options of
-            `WebSocketHandler.get_compression_options`; None not to.
-        ping_interval: Seconds between pings; None for no pings.
-        ping_timeout: Seconds in which something has to come after a ping; then the connection is
-            closed. None for `ping_interval`, 0 for ever.
-        max_message_size: Bytes that a message may have; over it the connection is closed with 1009.
-        subprotocols: What is offered, the best first: see
-            `WebSocketClientConnection.selected_subprotocol`.
-        resolver: What looks up the host's name.
-
-    Returns:
-        A future of the connection.
-
-    Raises:
-        ValueError: `connect_timeout` is given beside an `HTTPRequest`. (What follows comes from
-            the future.) Also if the URL is none of a WebSocket.
-        HTTPClientError: The server answers with an error or a redirect.
-        WebSocketError: The server answers, but not with a WebSocket.
-        OSError: The network failed.
-    """
-    if isinstance(url, HTTPRequest):
-        if connect_timeout is not None:
-            raise ValueError("give connect_timeout to the HTTPRequest")
-        request = url
-    else:
-        request = HTTPRequest(url, connect_timeout=connect_timeout)
-    connection = WebSocketClientConnection(
-        request,
-        on_message_callback=on_message_callback,
-        compression_options=compression_options,
-        ping_interval=ping_interval,
-        ping_timeout=ping_timeout,
-        max_message_size=max_message_size,
-        subprotocols=subprotocols,
-        resolver=resolver,
-    )
-    if callback is not None:
-        from typhoon.legacy.websocket_callback import call_when_open
-
-        call_when_open(connection.io_loop, connection.connect_future, callback)
-    return connection.connect_future
+def _closed_early() -> WebSocketClosedError:
+    return WebSocketClosedError("the WebSocket was closed before it was open")
