@@ -8,6 +8,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Iterable,
     Iterator,
     MutableMapping,
     Sequence,
@@ -345,6 +346,9 @@ class WebSocketError(Exception):
 class WebSocketClosedError(WebSocketError):
     """Something was to be sent on a WebSocket connection that is closed or about to be closed."""
 
+def websocket_broadcast(connections: Iterable[object], message: str | bytes, binary: bool) -> int:
+    """Send a message to each of these connections that is open. How many it was sent to."""
+
 class WebSocketConnection:
     """The asyncio protocol that drives the WebSocket core for one connection."""
 
@@ -353,6 +357,7 @@ class WebSocketConnection:
     client_terminated: bool
     server_terminated: bool
     _is_choked: bool
+    _is_dropped: bool
 
     def __new__(
         cls,
@@ -361,6 +366,8 @@ class WebSocketConnection:
         is_client: bool,
         max_message_size: int,
         done: asyncio.Future[None],
+        max_write_buffer: int | None = None,
+        skips: bool = False,
     ) -> Self: ...
     @property
     def close_code(self) -> int | None: ...
@@ -388,6 +395,7 @@ class WebSocketConnection:
     def _send_control(self, opcode: int, data: bytes) -> asyncio.Future[None]: ...
     def _send_close(self, code: int | None, reason: str) -> bool: ...
     def _fail(self, code: int, reason: str) -> None: ...
+    def _flush(self) -> None: ...
     def _deafen(self) -> None: ...
     def _pump(self) -> None: ...
     def _set_held(self, held: bool) -> None: ...

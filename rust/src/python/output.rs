@@ -52,13 +52,23 @@ impl Output {
 
     /// Send these bytes. True if the transport has some of them now, or of earlier ones.
     pub fn send(&self, py: Python<'_>, data: &[u8]) -> PyResult<bool> {
+        self.send_shared(py, data, None)
+    }
+
+    /// `send`, with the same bytes as an object, if others hold it too.
+    pub fn send_shared(
+        &self,
+        py: Python<'_>,
+        data: &[u8],
+        object: Option<&Bound<'_, PyBytes>>,
+    ) -> PyResult<bool> {
         let sent = self.send_directly(py, data)?;
-        if sent < data.len() {
-            self.write
-                .bind(py)
-                .call1((PyBytes::new(py, &data[sent..]),))?;
+        match object {
+            _ if sent == data.len() => return Ok(false),
+            Some(object) if sent == 0 => self.send_object(py, object)?,
+            _ => self.send_object(py, &PyBytes::new(py, &data[sent..]))?,
         }
-        Ok(sent < data.len())
+        Ok(true)
     }
 
     /// Hand a bytes object to the transport as it is.

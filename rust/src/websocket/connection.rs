@@ -3,7 +3,7 @@
 use super::Role;
 use super::close::CloseReason;
 use super::decoder::{Decoder, Event};
-use super::deflate::{Deflater, Inflater};
+use super::deflate::{Deflater, Deflation, Inflater};
 use super::encoder::Encoder;
 use super::error::Error;
 use super::frame::{Opcode, write_frame};
@@ -86,6 +86,17 @@ impl Connection {
         }
         self.encoder.message(out, opcode, payload, key)?;
         Ok(true)
+    }
+
+    /// How a message for many connections may be compressed for this one, None if not at all.
+    #[must_use]
+    pub fn deflation(&self) -> Option<Deflation> {
+        self.encoder.deflation()
+    }
+
+    /// A frame of `shared_frame` that is compressed is sent now.
+    pub fn sent_shared(&mut self) {
+        self.encoder.sent_shared();
     }
 
     /// Append a ping or a pong to `out`, whose payload is short enough; false if it is too late.

@@ -94,12 +94,22 @@ impl Inflater {
     }
 }
 
+/// How a message is compressed that stands for itself: `level` is 0 to 9, `window_bits` 9 to 15.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deflation {
+    /// More takes longer and gets smaller.
+    pub level: u32,
+    /// The binary logarithm of the window's size.
+    pub window_bits: u8,
+}
+
 /// Compresses messages. From the first one on it holds a window and its index: up to 300 KiB.
 pub struct Deflater {
     raw: Option<Compress>,
-    level: u32,
-    window_bits: u8,
+    deflation: Deflation,
     keeps_context: bool,
+    /// The other side has seen a message in between: nothing before it may be referred to.
+    is_stale: bool,
 }
 
 impl Deflater {
@@ -109,10 +119,25 @@ impl Deflater {
     pub fn new(level: u32, window_bits: u8, keeps_context: bool) -> Self {
         Self {
             raw: None,
-            level: level.min(9),
-            window_bits: window_bits.clamp(9, 15),
+            deflation: Deflation {
+                level: level.min(9),
+                window_bits: window_bits.clamp(9, 15),
+            },
             keeps_context,
+            is_stale: false,
         }
+    }
+
+    /// How a message may be compressed for this connection elsewhere.
+    #[must_use]
+    pub const fn deflation(&self) -> Deflation {
+        self.deflation
+    }
+
+    /// A message that was compressed elsewhere is sent in between: it moves the window of the
+    /// other side, so that no later message may refer to what was before it.
+    pub fn forget_context(&mut self) {
+        self.is_stale = self.raw.is_some();
     }
 
     /// The payload of a message, compressed. O(n).
@@ -121,9 +146,12 @@ impl Deflater {
     /// Never, as far as is known: compression cannot fail.
     pub fn deflate(&mut self, mut input: &[u8]) -> Result<Vec<u8>, Error> {
         let raw = self.raw.get_or_insert_with(|| {
-            let level = Compression::new(self.level);
-            Compress::new_with_window_bits(level, false, self.window_bits)
+            let level = Compression::new(self.deflation.level);
+            Compress::new_with_window_bits(level, false, self.deflation.window_bits)
         });
+        if std::mem::take(&mut self.is_stale) {
+            raw.reset();
+        }
         let mut out = Vec::with_capacity(64 + input.len() / 2);
         loop {
             if out.capacity() - out.len() < TAIL.len() + 2 {

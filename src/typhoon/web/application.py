@@ -141,8 +141,9 @@ class Application(ReversibleRouter):
     - `static_precompressed`: False to leave files such as `app.js.br` beside `app.js` alone.
     - `static_hash_cache`: False to compute the hashes in `static_url` anew for each request.
 
-    WebSockets: `websocket_ping_interval`, `websocket_ping_timeout` and
-    `websocket_max_message_size` (see `typhoon.websocket.WebSocketHandler`).
+    WebSockets: `websocket_ping_interval`, `websocket_ping_timeout`, `websocket_max_message_size`,
+    `websocket_max_write_buffer` and `websocket_slow_client_policy` (see
+    `typhoon.websocket.WebSocketHandler`).
 
     A value of the wrong kind raises `TypeError` or `ValueError` that says what to write instead.
     """

@@ -33,6 +33,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "ui_methods": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "ui_modules": ((ModuleType, Mapping, list, tuple), "a module, a dict or a list of them"),
     "websocket_max_message_size": ((int,), "a number of bytes"),
+    "websocket_max_write_buffer": ((int,), "a number of bytes"),
     "websocket_ping_interval": ((int, float), "a number of seconds"),
     "websocket_ping_timeout": ((int, float), "a number of seconds"),
     "xsrf_cookie_kwargs": ((Mapping,), 'a dict of arguments for set_cookie, as {"secure": True}'),
@@ -42,6 +43,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "template_whitespace": ("all", "single", "oneline"),
+    "websocket_slow_client_policy": ("close", "skip"),
     "xsrf_cookie_version": (1, 2),
 }
 

@@ -21,6 +21,7 @@ In a browser:
 Or in Python: see `websocket_connect`.
 """
 
+from typhoon.websocket.broadcasting import broadcast
 from typhoon.websocket.client import WebSocketClientConnection
 from typhoon.websocket.connect import websocket_connect
 from typhoon.websocket.errors import WebSocketClosedError, WebSocketError
@@ -35,6 +36,7 @@ __all__ = [
     "WebSocketHandler",
     "WebSocketProtocol",
     "WebSocketProtocol13",
+    "broadcast",
     "de_dupe_gen_log",
     "websocket_connect",
 ]

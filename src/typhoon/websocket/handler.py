@@ -20,7 +20,12 @@ from typhoon.websocket.handshake import (
     refusal_of,
     refusal_of_key,
 )
-from typhoon.websocket.parameters import MAX_MESSAGE_SIZE, WebSocketParams
+from typhoon.websocket.parameters import (
+    MAX_MESSAGE_SIZE,
+    MAX_WRITE_BUFFER,
+    SLOW_CLIENT_POLICIES,
+    WebSocketParams,
+)
 from typhoon.websocket.protocol import WebSocketProtocol, WebSocketProtocol13
 from typhoon.websocket.stream import take_transport
 
@@ -72,6 +77,11 @@ class WebSocketHandler(RequestHandler):
       connection is closed. As long as the interval if it is not set; 0 for ever.
     - `websocket_max_message_size`: bytes that a message may have; over it the connection is
       closed with 1009. 10 MiB by default.
+    - `websocket_max_write_buffer`: bytes that may wait for a client that reads slowly, besides the
+      message that is being sent. 4 MiB by default.
+    - `websocket_slow_client_policy`: what becomes of messages over it. "close" (the default) closes
+      the connection with 1013 ("try again later"); "skip" leaves them out until the client has
+      caught up, and then calls `on_skipped`.
 
     Attributes:
         ws_connection: The protocol; None before the handshake and after the end.
@@ -117,6 +127,19 @@ class WebSocketHandler(RequestHandler):
 
     def on_pong(self, data: bytes) -> Awaitable[None] | None:
         """Override to hear of the answers to pings."""
+        return None
+
+    def on_skipped(self, count: int) -> Awaitable[None] | None:
+        """Override to hear of messages that the client has missed, now that it takes more.
+
+        With the policy "skip" only. It is the place to send what they have led to:
+
+            def on_skipped(self, count):
+                self.write_message({"prices": market.prices})
+
+        Args:
+            count: How many there were, sent by `write_message` or `broadcast`.
+        """
         return None
 
     def on_close(self) -> None:
@@ -197,6 +220,20 @@ class WebSocketHandler(RequestHandler):
         return size
 
     @property
+    def max_write_buffer(self) -> int:
+        """Bytes that may wait for a client that reads slowly: the setting
+        `websocket_max_write_buffer`. May be overridden."""
+        size: int = self.settings.get("websocket_max_write_buffer", MAX_WRITE_BUFFER)
+        return size
+
+    @property
+    def slow_client_policy(self) -> str:
+        """What becomes of messages over `max_write_buffer`, "close" or "skip": the setting
+        `websocket_slow_client_policy`. May be overridden."""
+        policy: str = self.settings.get("websocket_slow_client_policy", SLOW_CLIENT_POLICIES[0])
+        return policy
+
+    @property
     def selected_subprotocol(self) -> str | None:
         """The subprotocol that `select_subprotocol` has chosen, None for none."""
         return self._subprotocol
@@ -212,8 +249,8 @@ class WebSocketHandler(RequestHandler):
                 UTF-8, and arrive as a text.
 
         Returns:
-            A future that is done once the connection takes more. Awaiting it keeps a fast sender
-            from filling the memory on behalf of a slow client; who does not care need not.
+            A future that is done once the connection takes more. Awaiting it lets a fast sender
+            keep pace with a slow client; without that, `slow_client_policy` says what happens.
 
         Raises:
             WebSocketClosedError: The connection is closed, or about to be. (Awaiting the future
@@ -292,6 +329,8 @@ class WebSocketHandler(RequestHandler):
             ping_timeout=self.ping_timeout,
             max_message_size=self.max_message_size,
             compression_options=self.get_compression_options(),
+            max_write_buffer=self.max_write_buffer,
+            slow_client_policy=self.slow_client_policy,
         )
         return WebSocketProtocol13(self, False, params)
 

@@ -7,6 +7,7 @@
 | the peer breaks the rules | Close is sent, our side shut | the peer closes, or `CLOSE_TIMEOUT` |
 | the handler raises | the same, with 1011 | the same |
 | a ping is not answered | as `close` | as `close` |
+| the peer reads too slowly | as `close`, with 1013; what waits for it is thrown away | the same |
 """
 
 import abc
@@ -144,6 +145,8 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             is_client=mask_outgoing,
             max_message_size=params.max_message_size,
             done=done,
+            max_write_buffer=params.max_write_buffer,
+            skips=params.slow_client_policy == "skip",
         )
 
     def __init__(self, handler: object, mask_outgoing: bool, params: WebSocketParams) -> None:
@@ -248,7 +251,8 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         """The handler has raised this."""
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
-        if not (isinstance(error, WebSocketClosedError) and self.client_terminated):
+        gone = self.client_terminated or self._is_dropped
+        if not (isinstance(error, WebSocketClosedError) and gone):
             # Else the peer has gone before it got its message: that is its right.
             self._log_exception(error)
         self._fail(1011, "")
@@ -345,6 +349,16 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             self._abort()  # only the handler is still at work
         else:
             self.close(1001, "the server is shutting down")
+
+    def _reads_too_slowly(self) -> None:
+        """More than `max_write_buffer` waits for the peer."""
+        gen_log.info("Closing WebSocket: the peer reads too slowly")
+        self.close(1013, "reads too slowly")
+
+    def _sending_failed(self, error: Exception) -> None:
+        """This was raised by the transport, in the midst of a broadcast."""
+        app_log.error("Cannot send on a WebSocket", exc_info=error)
+        self._abort()
 
     def _close_received(self) -> None:
         # RFC 6455 §7.1.1: the server closes the connection, so that it waits for nothing.

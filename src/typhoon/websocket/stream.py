@@ -44,6 +44,9 @@ class TransportStream:
 
     def close(self) -> None:
         """Close the connection without a closing handshake, behind what has been written."""
+        flush = getattr(self._transport.get_protocol(), "_flush", None)
+        if flush is not None:
+            flush()
         self._transport.close()
 
     def set_nodelay(self, value: bool) -> None:

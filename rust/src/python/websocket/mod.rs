@@ -8,20 +8,32 @@
 //! | not read from the socket | more than `UNREAD_LIMIT` is kept | that is worked through |
 //! | thrown away | the connection has failed, or the peer's Close has come | |
 //!
+//! | output is | because | until |
+//! | --- | --- | --- |
+//! | sent at once | | |
+//! | joined in `cork` | more input is there behind the event that is being handled | it is handled |
+//! | kept in `cork` | the transport has enough (`choked`) | it has sent that |
+//! | skipped, or the connection closed | more than `max_write_buffer` is kept | all is sent |
+//!
 //! Python code is never called while `self` is borrowed: it may call back into the connection.
 
-use pyo3::buffer::PyBuffer;
+use std::thread::{self, ThreadId};
+
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PySystemExit, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict};
 
+mod broadcasting;
+mod message;
 mod receiving;
 mod sending;
 
+use message::Message;
 use receiving::UNREAD_LIMIT;
+use sending::Admission;
 
 use super::output::Output;
 use super::transport;
@@ -54,12 +66,18 @@ pub struct WebSocketConnection {
     core: Connection,
     role: Role,
     max_message_size: usize,
+    /// Bytes that may wait behind what the transport has, and what becomes of messages over it.
+    max_write_buffer: usize,
+    skips: bool,
+    /// The thread of the event loop.
+    thread: ThreadId,
     handler: Option<Py<PyAny>>,
     done: Option<Py<PyAny>>,
     transport: Option<Py<PyAny>>,
     output: Option<Output>,
     unread: Unread,
-    /// Frames that are sent once the input that is there has been worked through.
+    /// Frames, whole ones, that are sent once the input that is there has been worked through, or
+    /// the transport takes more.
     cork: Vec<u8>,
     /// The answer to the last ping, while the peer does not read.
     pong: Option<Vec<u8>>,
@@ -70,6 +88,10 @@ pub struct WebSocketConnection {
     /// More input is there behind the event that is being handled.
     more: bool,
     choked: bool,
+    /// Messages that have been left out since the transport took all.
+    skipped: usize,
+    /// We close since the peer reads too slowly.
+    dropped: bool,
     reading_paused: bool,
     /// Something has come since `_was_active` was asked last.
     active: bool,
@@ -82,8 +104,17 @@ type Slf<'a, 'py> = &'a Bound<'py, WebSocketConnection>;
 #[pymethods]
 impl WebSocketConnection {
     #[new]
-    #[pyo3(signature = (handler, *, is_client, max_message_size, done))]
-    fn new(handler: Py<PyAny>, is_client: bool, max_message_size: usize, done: Py<PyAny>) -> Self {
+    #[pyo3(signature = (
+        handler, *, is_client, max_message_size, done, max_write_buffer=None, skips=false
+    ))]
+    fn new(
+        handler: Py<PyAny>,
+        is_client: bool,
+        max_message_size: usize,
+        done: Py<PyAny>,
+        max_write_buffer: Option<usize>,
+        skips: bool,
+    ) -> Self {
         let role = if is_client {
             Role::Client
         } else {
@@ -93,6 +124,9 @@ impl WebSocketConnection {
             core: Connection::new(role, max_message_size, None),
             role,
             max_message_size,
+            max_write_buffer: max_write_buffer.unwrap_or(usize::MAX),
+            skips,
+            thread: thread::current().id(),
             handler: Some(handler),
             done: Some(done),
             transport: None,
@@ -106,6 +140,8 @@ impl WebSocketConnection {
             pumping: false,
             more: false,
             choked: false,
+            skipped: 0,
+            dropped: false,
             reading_paused: false,
             active: false,
             lost: false,
@@ -202,15 +238,26 @@ impl WebSocketConnection {
 
     /// asyncio: the transport's buffer is below its low-water mark again.
     fn resume_writing(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let pong = {
+        let (kept, pong) = {
             let mut this = slf.borrow_mut();
             this.choked = false;
-            this.pong.take()
+            (std::mem::take(&mut this.cork), this.pong.take())
         };
+        // Both are whole frames, and the ping has waited long enough.
         if let Some(pong) = pong {
             Self::send_control(slf, Opcode::Pong, &pong)?;
         }
-        slf.call_method0(intern!(slf.py(), "_resumed")).map(drop)
+        Self::transmit(slf, &kept, None)?;
+        if slf.borrow().choked {
+            return Ok(());
+        }
+        slf.call_method0(intern!(slf.py(), "_resumed"))?;
+        let skipped = std::mem::take(&mut slf.borrow_mut().skipped);
+        if skipped == 0 || slf.borrow().is_closing() {
+            return Ok(());
+        }
+        let skipped = skipped.into_pyobject(slf.py())?.into_any();
+        Self::deliver(slf, intern!(slf.py(), "on_skipped"), skipped)
     }
 
     /// Go on with input that has waited.
@@ -256,28 +303,16 @@ impl WebSocketConnection {
         message: &Bound<'_, PyAny>,
         binary: bool,
     ) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        if let Ok(text) = message.cast::<PyString>() {
-            Self::send_payload(slf, text.to_str()?.as_bytes(), binary)?;
-        } else if let Ok(data) = message.cast::<PyBytes>() {
-            let data = data.as_bytes();
-            if !binary && simdutf8::basic::from_utf8(data).is_err() {
-                return Err(PyValueError::new_err(
-                    "the message is not UTF-8; pass binary=True to send bytes",
-                ));
-            }
-            Self::send_payload(slf, data, binary)?;
-        } else if message.is_instance_of::<PyDict>() {
-            let text = slf.call_method1(intern!(py, "_json"), (message,))?;
-            Self::send_payload(slf, text.cast::<PyString>()?.to_str()?.as_bytes(), binary)?;
-        } else if let Ok(buffer) = PyBuffer::<u8>::get(message) {
-            let data = PyBytes::new(py, &buffer.to_vec(py)?);
-            return Self::write_message(slf, &data, binary);
+        let (message, opcode) = if message.is_instance_of::<PyDict>() {
+            let text = slf.call_method1(intern!(slf.py(), "_json"), (message,))?;
+            Message::of(&text, binary)?
         } else {
-            return Err(PyTypeError::new_err(format!(
-                "a message is a str, bytes or a dict, not {}",
-                message.get_type().name()?
-            )));
+            Message::of(message, binary)?
+        };
+        match Self::admit(slf, true)? {
+            Admission::Granted => Self::send_payload(slf, message.payload()?, opcode)?,
+            Admission::Skipped => {}
+            Admission::Closed => return Err(Self::closed_error()),
         }
         Self::written(slf)
     }
@@ -295,11 +330,12 @@ impl WebSocketConnection {
         } else {
             Opcode::Pong
         };
-        if Self::send_control(slf, opcode, data)? {
-            Self::written(slf)
-        } else {
-            Err(Self::closed_error())
+        match Self::admit(slf, false)? {
+            Admission::Granted => Self::send_control(slf, opcode, data).map(drop)?,
+            Admission::Skipped => {}
+            Admission::Closed => return Err(Self::closed_error()),
         }
+        Self::written(slf)
     }
 
     /// Send Close, unless it has been sent; whether it has been now. The reason is cut off where
@@ -313,6 +349,11 @@ impl WebSocketConnection {
             )));
         }
         Self::send_close(slf, code, reason)
+    }
+
+    /// Hand what is kept to the transport, which is about to be closed behind it.
+    fn _flush(slf: &Bound<'_, Self>) -> PyResult<()> {
+        Self::flush(slf)
     }
 
     /// Look at no more input, and send Close unless it has been sent.
@@ -390,11 +431,22 @@ impl WebSocketConnection {
             .map(|transport| transport.clone_ref(py))
     }
 
+    /// Whether we close since the peer reads too slowly.
+    #[getter]
+    fn _is_dropped(&self) -> bool {
+        self.dropped
+    }
+
     /// Whether the transport takes no more for now.
     #[getter]
     fn _is_choked(&self) -> bool {
         self.choked
     }
+}
+
+/// Whether an exception is for whoever runs the event loop.
+fn is_for_the_loop(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PySystemExit>(py) || error.is_instance_of::<PyKeyboardInterrupt>(py)
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -404,5 +456,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "WebSocketClosedError",
         py.get_type::<WebSocketClosedError>(),
     )?;
+    module.add_function(wrap_pyfunction!(broadcasting::websocket_broadcast, module)?)?;
     module.add_class::<WebSocketConnection>()
 }

@@ -1,6 +1,5 @@
 //! What comes: worked through, kept for later, or not read from the socket at all.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -8,7 +7,7 @@ use pyo3::types::{PyBytes, PyString};
 use super::super::errors::exception;
 use super::super::transport;
 use super::super::unread::Unread;
-use super::{Slf, WebSocketConnection};
+use super::{Slf, WebSocketConnection, is_for_the_loop};
 use crate::websocket::{Error, Event, Payload};
 
 /// Unread bytes above which reading pauses while the handler works.
@@ -124,7 +123,7 @@ impl WebSocketConnection {
     }
 
     /// Let the handler have something; a result that it waits for holds everything up behind it.
-    fn deliver(
+    pub(super) fn deliver(
         slf: Slf<'_, '_>,
         name: &Bound<'_, PyString>,
         value: Bound<'_, PyAny>,
@@ -141,13 +140,7 @@ impl WebSocketConnection {
         match handler.bind(py).call_method1(name, (value,)) {
             Ok(result) if result.is_none() => Ok(()),
             Ok(result) => slf.call_method1(intern!(py, "_hold"), (result,)).map(drop),
-            Err(error)
-                if error.is_instance_of::<PySystemExit>(py)
-                    || error.is_instance_of::<PyKeyboardInterrupt>(py) =>
-            {
-                // They are for whoever runs the event loop.
-                Err(error)
-            }
+            Err(error) if is_for_the_loop(py, &error) => Err(error),
             Err(error) => slf
                 .call_method1(intern!(py, "_handler_failed"), (exception(py, &error)?,))
                 .map(drop),

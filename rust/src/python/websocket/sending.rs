@@ -6,13 +6,48 @@ use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use pyo3::types::PyBytes;
+
 use super::{Slf, WebSocketClosedError, WebSocketConnection, WebSocketError};
 use crate::websocket::{Key, Opcode, Role};
 
 /// Frames that are sent while more input is there are joined up to so many bytes.
 const CORK_LIMIT: usize = 64 * 1024;
 
+/// Whether a message may be sent.
+pub(super) enum Admission {
+    /// It may.
+    Granted,
+    /// The client reads too slowly and misses this one.
+    Skipped,
+    /// Either side has begun to close, or the client reads so slowly that we have just begun.
+    Closed,
+}
+
 impl WebSocketConnection {
+    /// Ask before a message is made, or a control frame, which is not counted.
+    pub(super) fn admit(slf: Slf<'_, '_>, counts: bool) -> PyResult<Admission> {
+        {
+            let mut this = slf.borrow_mut();
+            if this.transport.is_none() || !this.core.is_open() {
+                return Ok(Admission::Closed);
+            }
+            let is_late = this.choked && this.cork.len() > this.max_write_buffer;
+            if !is_late && this.skipped == 0 {
+                return Ok(Admission::Granted);
+            }
+            if this.skips {
+                this.skipped += usize::from(counts);
+                return Ok(Admission::Skipped);
+            }
+            // The Close goes behind what the transport has, and nothing else is in its way.
+            this.cork = Vec::new();
+            this.dropped = true;
+        }
+        slf.call_method0(intern!(slf.py(), "_reads_too_slowly"))?;
+        Ok(Admission::Closed)
+    }
+
     /// A masking key, if we need one.
     fn key(&self) -> PyResult<Option<Key>> {
         match self.role {
@@ -44,7 +79,7 @@ impl WebSocketConnection {
             let key = this.key()?;
             this.transport.is_some() && this.core.send_control(&mut out, opcode, data, key)
         };
-        Self::transmit(slf, out)?;
+        Self::transmit(slf, &out, None)?;
         Ok(sent)
     }
 
@@ -55,14 +90,13 @@ impl WebSocketConnection {
             let key = this.key()?;
             this.core.close(&mut out, code, reason, key)
         };
-        Self::transmit(slf, out)?;
+        Self::transmit(slf, &out, None)?;
         // The transport may be closed next.
-        Self::uncork(slf)?;
+        Self::flush(slf)?;
         Ok(sent)
     }
 
-    pub(super) fn send_payload(slf: Slf<'_, '_>, payload: &[u8], binary: bool) -> PyResult<()> {
-        let opcode = if binary { Opcode::Binary } else { Opcode::Text };
+    pub(super) fn send_payload(slf: Slf<'_, '_>, payload: &[u8], opcode: Opcode) -> PyResult<()> {
         let mut out = Vec::new();
         let sent = {
             let mut this = slf.borrow_mut();
@@ -76,7 +110,7 @@ impl WebSocketConnection {
         if !sent {
             return Err(Self::closed_error());
         }
-        Self::transmit(slf, out)
+        Self::transmit(slf, &out, None)
     }
 
     /// What the sender may wait for.
@@ -92,38 +126,53 @@ impl WebSocketConnection {
         }
     }
 
-    /// Send frames: at once, or joined with others if there is more to do first.
-    fn transmit(slf: Slf<'_, '_>, frames: Vec<u8>) -> PyResult<()> {
+    /// Send frames: at once, or joined with others if there is more to do first. `object` is the
+    /// same as a bytes object, if others hold it too.
+    pub(super) fn transmit(
+        slf: Slf<'_, '_>,
+        frames: &[u8],
+        object: Option<&Bound<'_, PyBytes>>,
+    ) -> PyResult<()> {
         if frames.is_empty() {
             return Ok(());
         }
         {
             let mut this = slf.borrow_mut();
-            if this.pumping && this.more || !this.cork.is_empty() {
-                this.cork.extend_from_slice(&frames);
-                if this.cork.len() < CORK_LIMIT {
+            if this.choked || this.pumping && this.more || !this.cork.is_empty() {
+                this.cork.extend_from_slice(frames);
+                if this.choked || this.cork.len() < CORK_LIMIT {
                     return Ok(());
                 }
                 drop(this);
-                return Self::uncork(slf);
+                return Self::flush(slf);
             }
         }
-        Self::send(slf, &frames)
+        Self::send(slf, frames, object)
     }
 
+    /// Send what has been joined, unless the transport has enough for now.
     pub(super) fn uncork(slf: Slf<'_, '_>) -> PyResult<()> {
+        if slf.borrow().choked {
+            Ok(())
+        } else {
+            Self::flush(slf)
+        }
+    }
+
+    /// Hand what is kept to the transport, even if that has enough.
+    pub(super) fn flush(slf: Slf<'_, '_>) -> PyResult<()> {
         let frames = std::mem::take(&mut slf.borrow_mut().cork);
         if frames.is_empty() {
             return Ok(());
         }
-        Self::send(slf, &frames)
+        Self::send(slf, &frames, None)
     }
 
-    fn send(slf: Slf<'_, '_>, frames: &[u8]) -> PyResult<()> {
+    fn send(slf: Slf<'_, '_>, frames: &[u8], object: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
         let py = slf.py();
         let output = slf.borrow().output.as_ref().map(|output| output.handle(py));
         if let Some(output) = output {
-            let queued = output.send(py, frames)?;
+            let queued = output.send_shared(py, frames, object)?;
             let gone = queued && output.is_closing(py)?;
             let mut this = slf.borrow_mut();
             if gone {
