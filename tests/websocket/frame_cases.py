@@ -98,6 +98,9 @@ class Case:
     lines: list[str]
     events: list[Event]
 
+    def __str__(self) -> str:
+        return self.name.replace("§", "")
+
     def sent(self, to: str) -> bytes:
         return b"".join(frame(line, from_client=to == "server") for line in self.lines)
 
