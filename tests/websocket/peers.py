@@ -47,7 +47,14 @@ def encode(
     if not masked:
         return head + payload
     key = os.urandom(4)
-    return head + key + bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+    return head + key + mask(payload, key)
+
+
+def mask(payload: bytes, key: bytes) -> bytes:
+    """The payload XOR the key, over and over (RFC 6455 §5.3)."""
+    count = len(payload)
+    keys = (key * (count // 4 + 1))[:count]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")).to_bytes(count, "big")
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
