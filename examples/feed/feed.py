@@ -15,6 +15,7 @@ from handlers import (
     LanguageHandler,
     LiveHandler,
     MessagesHandler,
+    NewerHandler,
     NotFoundHandler,
     OlderHandler,
     PictureHandler,
@@ -42,6 +43,7 @@ def make_app(storage: Storage, live: LiveFeed) -> Application:
             (r"/language", LanguageHandler),
             (r"/messages", MessagesHandler),
             (r"/messages/live", LiveHandler),
+            (r"/messages/newer", NewerHandler),
             (r"/messages/older", OlderHandler),
             (r"/feed.json", DownloadHandler),
             (r"/pictures/(.*)", PictureHandler, {"path": str(storage.pictures)}),
@@ -55,19 +57,21 @@ def make_app(storage: Storage, live: LiveFeed) -> Application:
         xsrf_cookies=True,
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax"},
         cross_origin_protection=True,
+        # Pings keep proxies from closing connections while nobody posts.
+        websocket_ping_interval=20,
         login_url="/signin",
         storage=storage,
         live=live,
     )
 
 
-def serve(storage: Storage, port: int, address: str) -> None:
+def serve(storage: Storage, port: int, address: str, behind_proxy: bool) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     loop = IOLoop.current()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.asyncio_loop.call_soon_threadsafe(loop.stop))
     app = make_app(storage, LiveFeed(storage.latest_id()))
-    server = app.listen(port, address, max_body_size=BODY_BYTES)
+    server = app.listen(port, address, max_body_size=BODY_BYTES, xheaders=behind_proxy)
     print(f"The feed is on http://localhost:{port}", flush=True)
     loop.start()
     print("\nGoodbye.")
@@ -80,6 +84,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8888, help="TCP port (default: 8888)")
     parser.add_argument("--address", default="", help="IP address (default: all of them)")
     parser.add_argument(
+        "--behind-proxy", action="store_true", help="believe X-Real-IP and X-Forwarded-For"
+    )
+    parser.add_argument(
         "--data",
         type=Path,
         default=HERE / "data",
@@ -91,7 +98,7 @@ def main() -> None:
     try:
         storage = Storage(options.data)
         try:
-            serve(storage, options.port, options.address)
+            serve(storage, options.port, options.address, options.behind_proxy)
         finally:
             storage.close()
     except OSError as error:

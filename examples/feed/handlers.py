@@ -1,6 +1,7 @@
 """What happens on each request."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http.client import responses
 from typing import Any
@@ -14,14 +15,15 @@ from typhoon.locale import Locale, get_supported_locales
 from typhoon.web import (
     HTTPError,
     RequestHandler,
-    ServerSentEvent,
     StaticFileHandler,
     authenticated,
 )
+from typhoon.websocket import WebSocketHandler
 
 SESSION = "feed_session"
 LANGUAGE = "feed_language"
 DOWNLOAD = 10_000  # messages in a download, the newest ones
+WAIT_SECONDS = 25  # less than the time in which proxies give up, mostly 60 s
 
 SECURITY_HEADERS = {
     # Nothing on the page comes from elsewhere, and no script or style stands in the HTML itself.
@@ -85,13 +87,11 @@ class FeedHandler(RequestHandler):
             raise HTTPError(400, "%s is not a message's id", name)
         return min(int(value), LARGEST_ID)
 
-    def for_script(self, message: Message) -> dict[str, Any]:
-        """A message as the script puts it into a page that is open."""
-        html = self.render_string("message.html", message=message)
-        return {"id": message.id, "html": html.decode()}
-
-    def write_messages(self, messages: list[Message], **more: Any) -> None:
-        self.write({"messages": [self.for_script(message) for message in messages], **more})
+    def for_script(self, messages: list[Message]) -> dict[str, Any]:
+        """Messages as the script puts them into a page that is open."""
+        htmls = [self.render_string("message.html", message=message) for message in messages]
+        pairs = zip(messages, htmls, strict=True)
+        return {"messages": [{"id": message.id, "html": html.decode()} for message, html in pairs]}
 
     async def show_home(self, before: int | None = None, **fields: str) -> None:
         """The page with the newest messages, or with those before the given one."""
@@ -208,10 +208,10 @@ class MessagesHandler(FeedHandler):
             self.set_status(refused.status_code)
             await self.show_home(error=refused.sentence(self.locale), text=text)
             return
-        self.live.announce(message.id)
+        self.live.announce(message)
         if self.wants_json():
             self.set_status(201)
-            self.write_messages([message])
+            self.write(self.for_script([message]))
         else:
             self.redirect("/", status=303)
 
@@ -232,22 +232,51 @@ class OlderHandler(FeedHandler):
 
     async def get(self) -> None:
         messages = await self.storage.messages_before(self.message_id("before"), PAGE + 1)
-        self.write_messages(messages[:PAGE], older=len(messages) > PAGE)
+        self.write({**self.for_script(messages[:PAGE]), "older": len(messages) > PAGE})
 
 
-class LiveHandler(FeedHandler):
-    """For the script: messages newer than the given one, each as soon as it is there."""
+class LiveHandler(FeedHandler, WebSocketHandler):
+    """For the script: messages newer than the given one, over a WebSocket as they come."""
 
     async def get(self) -> None:
-        # Who reconnects says which message came last.
-        await self.send_events(self.newer_than(self.message_id("after", self.last_event_id)))
+        self.after = self.message_id("after")
+        await super().get()
 
-    async def newer_than(self, message_id: int) -> AsyncIterator[ServerSentEvent]:
-        while True:
-            await self.live.newer_than(message_id)
-            for message in await self.storage.messages_after(message_id):
-                message_id = message.id
-                yield ServerSentEvent(self.for_script(message), id=str(message_id))
+    async def open(self) -> None:
+        while self.after < self.live.latest:
+            messages = await self.storage.messages_after(self.after)
+            self.after = messages[-1].id
+            await self.write_message(self.for_script(messages))
+        if self.ws_connection is not None:
+            self.live.join(self)
+
+    def on_message(self, message: str | bytes) -> None:
+        self.close(1008, "nothing is expected here")
+
+    def on_close(self) -> None:
+        self.live.leave(self)
+
+
+class NewerHandler(FeedHandler):
+    """The same by long polling: answers when there is something newer.
+
+    With `wait=no`, or after a while, it answers in any case.
+    """
+
+    news: asyncio.Future[None] | None = None
+
+    async def get(self) -> None:
+        after = self.message_id("after")
+        if self.get_query_argument("wait", "yes") == "yes":
+            self.news = self.live.newer_than(after)
+            await asyncio.wait([self.news], timeout=WAIT_SECONDS)
+            self.news.cancel()
+        self.write(self.for_script(await self.storage.messages_after(after)))
+
+    def on_connection_close(self) -> None:
+        """The page was closed while its request waited."""
+        if self.news is not None:
+            self.news.cancel()
 
 
 class DownloadHandler(FeedHandler):

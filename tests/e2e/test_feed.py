@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import socket
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,36 +13,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import browsers
-
-FEED = Path(__file__).resolve().parents[2] / "examples" / "feed" / "feed.py"
+from cutting_proxy import running_cutting_proxy
+from example_programs import ExampleProcess
+from proxy import needs_nginx, running_nginx, wrapped
 
 pytestmark = browsers.marks
-
-
-class FeedProcess:
-    """The demo as a newcomer starts it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.url = f"http://localhost:{self.port}/"
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, str(FEED), f"--port={self.port}", f"--data={self.folder}"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line == f"The feed is on http://localhost:{self.port}\n"
-
-    def stop(self) -> None:
-        """Press Ctrl-C; the server has to end by itself."""
-        self.process.send_signal(signal.SIGINT)
-        output, _ = self.process.communicate(timeout=browsers.TIMEOUT)
-        assert output == "\nGoodbye.\n"
-        assert self.process.returncode == 0
 
 
 class Browser:
@@ -75,8 +46,18 @@ class Browser:
     def until_live(self) -> None:
         self.until("document.getElementById('state').textContent === 'Live'")
 
+    def until_live_by(self, way: str) -> None:
+        self.until_live()
+        self.until(f"document.getElementById('state').dataset.by === {way!r}")
+
     def until_shown(self, text: str) -> None:
         self.until(f"document.getElementById('messages').innerText.includes({text!r})")
+
+    def texts(self) -> list[str]:
+        """All messages on the page, from top to bottom."""
+        found = "[...document.querySelectorAll('.message .text')].map((text) => text.textContent)"
+        texts: list[str] = self.driver.execute_script(f"return {found}")
+        return texts
 
     def sign_in(self, nickname: str) -> None:
         self.driver.find_element(By.NAME, "nickname").send_keys(nickname, Keys.ENTER)
@@ -98,19 +79,20 @@ class Browser:
 
 
 @pytest.fixture
-def feed(tmp_path: Path) -> Iterator[FeedProcess]:
-    process = FeedProcess(tmp_path / "data")
+def feed(tmp_path: Path) -> Iterator[ExampleProcess]:
+    process = ExampleProcess("feed/feed.py", f"--data={tmp_path / 'data'}")
     yield process
-    process.stop()
+    assert process.stop() == "\nGoodbye.\n"
 
 
 @pytest.fixture
-def browse(feed: FeedProcess, tmp_path: Path) -> Iterator[Callable[[], Browser]]:
-    """`browse()` opens the feed in another browser."""
+def browse(feed: ExampleProcess, tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    """`browse()` opens the feed in another browser; `browse(port)` does through a proxy there."""
     opened: list[Browser] = []
 
-    def start() -> Browser:
-        opened.append(Browser(tmp_path / f"profile{len(opened)}", feed.url))
+    def start(port: int | None = None) -> Browser:
+        url = feed.url if port is None else f"http://localhost:{port}/"
+        opened.append(Browser(tmp_path / f"profile{len(opened)}", url))
         return opened[-1]
 
     yield start
@@ -194,20 +176,104 @@ def test_a_phone_in_the_dark_shows_everything_without_scrolling_sideways(
     assert phone.errors() == []
 
 
-def test_the_page_reconnects_when_the_server_comes_back(
-    feed: FeedProcess, browse: Callable[[], Browser]
-) -> None:
+def test_news_come_over_a_websocket(browse: Callable[[], Browser]) -> None:
     ada, grace = browse(), browse()
     ada.sign_in("ada")
-    grace.sign_in("grace")
-    feed.stop()
-    ada.until("document.getElementById('state').dataset.state === 'waiting'")
-    grace.until("document.getElementById('state').dataset.state === 'waiting'")
-    feed.start()
-    grace.until_live()
-    grace.post("Back again.")
-    ada.until_shown("Back again.")
-    assert ada.script("return window.notReloaded")
+    grace.until_live_by("websocket")
+    ada.post("Good morning.")
+    grace.until_shown("Good morning.")
+    asked = "performance.getEntriesByType('resource').map((entry) => entry.name)"
+    assert not [url for url in grace.script(f"return {asked}") if "/messages/" in url]
+
+
+def test_the_page_goes_on_by_long_polling_where_websockets_are_cut_off_and_comes_back(
+    feed: ExampleProcess, browse: Callable[..., Browser]
+) -> None:
+    ada = browse()
+    ada.sign_in("ada")
+    with running_cutting_proxy(feed.port) as proxy:
+        grace = browse(proxy.port)
+        grace.until_live_by("websocket")
+        ada.post("one")
+        grace.until_shown("one")
+        proxy.cut()
+        grace.until_live_by("polling")
+        for text in ("two", "three"):
+            ada.post(text)
+            grace.until_shown(text)
+        late = browse(proxy.port)  # has never had a WebSocket
+        late.until_live_by("polling")
+        ada.post("four")
+        for browser in (grace, late):
+            browser.until_shown("four")
+        proxy.mend()
+        for browser in (grace, late):
+            browser.script("dispatchEvent(new Event('online'))")  # rather than wait a minute
+            browser.until_live_by("websocket")
+        ada.post("five")
+        for browser in (grace, late):
+            browser.until_shown("five")
+            assert browser.texts() == ["five", "four", "three", "two", "one"]
+        assert proxy.refused >= 2
+
+
+CHAT_CLUSTER = """
+upstream feed { server 127.0.0.1:8888; keepalive 16; }
+server {
+    listen 80;
+    location / {
+        proxy_pass http://feed;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+    }
+}
+"""
+"""As many write it: without the two lines that let WebSockets through."""
+
+
+@needs_nginx
+def test_behind_an_nginx_without_websockets_the_page_polls(
+    feed: ExampleProcess, browse: Callable[..., Browser], tmp_path: Path
+) -> None:
+    folder = tmp_path / "nginx"
+    with running_nginx(wrapped(CHAT_CLUSTER), folder, {8888: feed.port}) as connect:
+        _, port = connect().socket.getpeername()
+        ada, grace = browse(port), browse(port)
+        ada.sign_in("ada")
+        grace.until_live_by("polling")
+        for text in ("one", "two"):
+            ada.post(text)
+            grace.until_shown(text)
+        assert grace.texts() == ["two", "one"]
+
+
+def test_after_a_restart_nothing_is_lost_and_nothing_comes_twice(
+    feed: ExampleProcess, browse: Callable[..., Browser]
+) -> None:
+    with running_cutting_proxy(feed.port) as proxy:
+        ada, grace = browse(), browse()
+        ada.sign_in("ada")
+        grace.until_live_by("websocket")
+        proxy.cut()
+        poll = browse(proxy.port)
+        poll.until_live_by("polling")
+        ada.post("before")
+        for browser in (grace, poll):
+            browser.until_shown("before")
+        feed.stop()
+        for browser in (ada, grace, poll):
+            browser.until("document.getElementById('state').dataset.state === 'waiting'")
+        feed.start()
+        ada.post("while they were away, or just back")
+        for browser in (ada, grace, poll):
+            browser.until_live()
+        ada.post("after")
+        for browser in (ada, grace, poll):
+            browser.until_shown("after")
+            expected = ["after", "while they were away, or just back", "before"]
+            assert browser.texts() == expected
+        assert ada.script("return window.notReloaded")
 
 
 def test_older_messages_come_without_a_reload(browse: Callable[[], Browser]) -> None:

@@ -10,15 +10,19 @@ import html
 import importlib
 import json
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 from support import TIMEOUT, Client, Response, Server
 
@@ -46,6 +50,7 @@ class Feed:
         self.storage = module("storage").Storage(folder)
         self.live = module("live").LiveFeed(self.storage.latest_id())
         self.app = module("feed").make_app(self.storage, self.live)
+        self.sockets = ExitStack()
         self.server = start(self.app, max_body_size=module("rules").BODY_BYTES)
 
     def sign_in(self, nickname: str) -> Visitor:
@@ -61,10 +66,11 @@ class Feed:
             assert time.monotonic() < deadline
 
     def close(self) -> None:
-        """End the streams that still wait, then close the storage."""
+        """End the requests and WebSockets that still wait, then close the storage."""
         for client in self.server.clients:
             client.close()
-        self.until(lambda: not self.live.waiting)
+        self.sockets.close()
+        self.until(lambda: not self.live.waiting and not any(self.live.pages.values()))
         self.storage.close()
 
 
@@ -371,53 +377,77 @@ def test_a_form_without_the_token_of_our_page_is_refused(
     assert 'action="/messages"' in ada.get("/").text, "ada is signed in as before"
 
 
-# ---- The live stream
+# ---- News as they come, over WebSockets and by long polling
 
 
-def start_stream(feed: Feed, after: int, headers: str = "") -> Client:
-    """Ask for events, and read the head of the answer."""
+def live(feed: Feed, after: int, **headers: str) -> ClientConnection:
+    """A WebSocket of a page that has this message last."""
+    url = f"ws://127.0.0.1:{feed.server.port}/messages/live?after={after}"
+    opening = connect(url, open_timeout=TIMEOUT, additional_headers=headers)
+    return feed.sockets.enter_context(opening)
+
+
+def pages(feed: Feed) -> int:
+    return sum(map(len, feed.live.pages.values()))
+
+
+def heard(connection: ClientConnection) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(connection.recv(TIMEOUT))["messages"]
+    return found
+
+
+def ask(feed: Feed, after: int, more: str = "") -> Client:
+    """A long poll, whose answer is not waited for."""
     client = feed.server.connect()
-    head = f"GET /messages/live?after={after} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
-    client.send(head.encode())
-    answer = client.read_until(b"\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"text/event-stream" in answer
+    target = f"/messages/newer?after={after}{more}"
+    client.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return client
 
 
-def next_event(stream: Client) -> tuple[str, dict[str, Any]]:
-    """The id and the data of the next event."""
-    event = stream.read_until(b"\n\n").decode()
-    (number,) = re.findall(r"^id: (.*)$", event, re.M)
-    (data,) = re.findall(r"^data: (.*)$", event, re.M)
-    return number, json.loads(data)
+def answered(client: Client) -> list[int]:
+    return [message["id"] for message in parsed(client.response())["messages"]]
 
 
-def test_events_come_when_somebody_posts(feed: Feed) -> None:
-    streams = [start_stream(feed, 0), start_stream(feed, 0)]
-    feed.until(lambda: len(feed.live.waiting) == 2)
+def test_news_come_when_somebody_posts(feed: Feed) -> None:
+    connections = [live(feed, 0), live(feed, 0)]
+    poll = ask(feed, 0)
+    feed.until(lambda: pages(feed) == 2 and len(feed.live.waiting) == 1)
     ada = feed.sign_in("ada")
     for number, text in enumerate(("news", "more news"), 1):
         ada.post(text)
-        for stream in streams:
-            event_id, message = next_event(stream)
-            assert (event_id, message["id"]) == (str(number), number)
+        for connection in connections:
+            (message,) = heard(connection)
+            assert message["id"] == number
             assert text in message["html"]
+    assert answered(poll) == [1]
+    assert answered(ask(feed, 1)) == [2], "what came between two requests"
 
 
-def test_a_stream_that_is_behind_starts_with_the_oldest(feed: Feed) -> None:
+def test_a_page_that_is_behind_gets_the_oldest_first(feed: Feed) -> None:
     ada = feed.sign_in("ada")
-    for text in ("one", "two", "three"):
-        ada.post(text)
-    stream = start_stream(feed, 1)
-    assert [next_event(stream)[0] for _ in range(2)] == ["2", "3"]
+    for number in range(40):
+        ada.post(f"message {number}")
+    connection = live(feed, 5)
+    ids = [message["id"] for _ in range(2) for message in heard(connection)]
+    assert ids == list(range(6, 41))
+    assert answered(ask(feed, 5)) == list(range(6, 36))
+    feed.until(lambda: pages(feed) == 1)
+    ada.post("news")
+    assert [message["id"] for message in heard(connection)] == [41]
 
 
-def test_who_reconnects_goes_on_where_the_stream_broke_off(feed: Feed) -> None:
+def test_nothing_is_missed_between_catching_up_and_listening(feed: Feed) -> None:
+    """Somebody posts while others come: everybody gets each message once, in order."""
     ada = feed.sign_in("ada")
-    for text in ("one", "two", "three"):
-        ada.post(text)
-    assert next_event(start_stream(feed, 0, "Last-Event-ID: 2\r\n"))[0] == "3"
+    connections = []
+    for number in range(1, 21):
+        connections.append(live(feed, 0))
+        ada.post(f"message {number}")
+    for connection in connections:
+        ids: list[int] = []
+        while ids[-1:] != [20]:
+            ids += [message["id"] for message in heard(connection)]
+        assert ids == list(range(1, 21))
 
 
 @pytest.mark.parametrize("loop_kind", ["asyncio", "uvloop"])
@@ -425,16 +455,41 @@ def test_a_client_that_vanishes_waits_no_more(
     serve: Callable[..., Server], tmp_path: Path, loop_kind: str
 ) -> None:
     feed = Feed(lambda app, **options: serve(app, loop_kind=loop_kind, **options), tmp_path)
-    stream = start_stream(feed, 0)
-    feed.until(lambda: len(feed.live.waiting) == 1)
-    stream.close()
+    poll, connection = ask(feed, 0), live(feed, 0)
+    feed.until(lambda: len(feed.live.waiting) == pages(feed) == 1)
+    poll.close()
     feed.until(lambda: not feed.live.waiting)
+    connection.socket.shutdown(socket.SHUT_RDWR)
+    feed.until(lambda: not pages(feed))
     assert feed.sign_in("ada").post("still here").status == 303
     feed.close()
 
 
+def test_a_poll_is_answered_before_proxies_give_up(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert answered(ask(feed, 0, "&wait=no")) == []
+    monkeypatch.setattr(module("handlers"), "WAIT_SECONDS", 0.01)
+    assert answered(ask(feed, 0)) == []
+    feed.until(lambda: not feed.live.waiting)
+
+
+def test_a_websocket_from_another_site_is_refused(feed: Feed) -> None:
+    with pytest.raises(InvalidStatus, match="403"):
+        live(feed, 0, Origin="https://evil.example")
+
+
+def test_a_page_that_speaks_is_none_of_ours(feed: Feed) -> None:
+    connection = live(feed, 0)
+    connection.send("hello")
+    with pytest.raises(ConnectionClosed, match="nothing is expected here"):
+        connection.recv(TIMEOUT)
+
+
 @pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "%D9%A3", "9" * 20])
-@pytest.mark.parametrize("target", ["/messages/live?after=", "/messages/older?before="])
+@pytest.mark.parametrize(
+    "target", ["/messages/live?after=", "/messages/newer?after=", "/messages/older?before="]
+)
 def test_a_message_s_id_is_a_number(feed: Feed, target: str, value: str) -> None:
     answer = feed.server.get(target + value, JSON)
     assert answer.status == 400
@@ -442,7 +497,7 @@ def test_a_message_s_id_is_a_number(feed: Feed, target: str, value: str) -> None
 
 
 def test_the_largest_id_finds_nothing_newer(feed: Feed) -> None:
-    start_stream(feed, 9 * 10**18)
+    ask(feed, 9 * 10**18)
     feed.until(lambda: len(feed.live.waiting) == 1)
 
 
@@ -506,8 +561,8 @@ def test_the_feed_remembers_after_a_restart(tmp_path: Path, serve: Callable[...,
 def test_times_are_in_the_words_of_the_language(
     feed: Feed, seconds: float | None, language: str, words: str
 ) -> None:
-    feed.server.call(feed.storage.add_message, "ada", "hello")
-    feed.server.call(feed.live.announce, 1)
+    message = feed.server.call(feed.storage.add_message, "ada", "hello")
+    feed.server.call(feed.live.announce, message)
     database = feed.storage._database
     posted = 0.0 if seconds is None else time.time() - seconds
     change = ["UPDATE messages SET posted = ?", [posted]]
@@ -568,10 +623,14 @@ def test_choosing_a_language_leads_to_no_other_site(feed: Feed) -> None:
     assert answer.header("Location") == "/"
 
 
-def test_the_language_of_events_is_that_of_the_page(feed: Feed) -> None:
-    stream = start_stream(feed, 0, "Accept-Language: ru\r\n")
+def test_the_language_of_news_is_that_of_the_page(feed: Feed) -> None:
+    languages = {"ru": "Картинка от ada", "en": "Picture by ada", "zh-CN": "ada 发的图片"}
+    connections = [live(feed, 0, **{"Accept-Language": language}) for language in languages]
+    feed.until(lambda: pages(feed) == len(languages))
     feed.sign_in("ada").post("hello", PICTURES["png"])
-    assert "Картинка от ada" in next_event(stream)[1]["html"]
+    for connection, words in zip(connections, languages.values(), strict=True):
+        (message,) = heard(connection)
+        assert words in message["html"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 // The page works without this file, as plain links.
 
 const LONGEST_PAUSE = 30; // s between two attempts to reconnect
+const OPENING = 5; // s until a WebSocket that does not open counts as cut off
+const POLLING = 60; // s of long polling until a WebSocket is tried again
 
 const byId = (id) => document.getElementById(id);
 const feed = byId("messages");
@@ -64,10 +66,11 @@ function noteNews(count) {
   news.textContent = words.news[form].replace("%(count)s", unseen.toLocaleString(language));
 }
 
-// ---- The stream of events
+// ---- Messages as they come: over a WebSocket, or by long polling where none gets through
 
 const state = byId("state");
-let latest = Number(feed.dataset.latest);
+let latest = Number(feed.dataset.latest); // the id that is asked from, so that nothing is missed
+let failures = 0;
 
 function showState(name, text) {
   if (state.dataset.state === name && state.textContent === text) return;
@@ -76,25 +79,58 @@ function showState(name, text) {
   state.textContent = text;
 }
 
-/** Take messages as they come. Returns when the connection is lost: whether there was one. */
+function isLive(by) {
+  failures = 0;
+  state.dataset.by = by;
+  showState("live", words.live);
+}
+
+function take({ messages }) {
+  latest = messages.reduce((most, { id }) => Math.max(most, id), latest);
+  const count = messages.filter((message) => add(message, true)).length;
+  if (count) noteNews(count);
+}
+
+/** Take messages from a WebSocket until it is lost. Returns whether there was one. */
 function listen() {
   return new Promise((lost) => {
-    const source = new EventSource(`/messages/live?after=${latest}`);
+    const url = new URL(`/messages/live?after=${latest}`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url);
+    const patience = setTimeout(() => socket.close(), OPENING * 1000);
     let opened = false;
-    source.addEventListener("open", () => {
+    socket.addEventListener("open", () => {
       opened = true;
-      showState("live", words.live);
+      clearTimeout(patience);
+      isLive("websocket");
     });
-    source.addEventListener("message", ({ data }) => {
-      const message = JSON.parse(data);
-      latest = message.id;
-      if (add(message, true)) noteNews(1);
-    });
-    source.addEventListener("error", () => {
-      source.close(); // it would come back by itself, but say nothing of it
+    socket.addEventListener("message", ({ data }) => take(JSON.parse(data)));
+    socket.addEventListener("close", () => {
+      clearTimeout(patience);
       lost(opened);
     });
   });
+}
+
+/** Take messages by long polling, until it is time for a WebSocket: true, or until it fails. */
+async function poll() {
+  const end = Date.now() + POLLING * 1000;
+  const stop = new AbortController(); // another network may let WebSockets through
+  addEventListener("online", () => stop.abort(), { once: true, signal: stop.signal });
+  try {
+    for (let wait = "no"; Date.now() < end; wait = "yes") {
+      const { signal } = stop;
+      const response = await fetch(`/messages/newer?after=${latest}&wait=${wait}`, { signal });
+      if (!response.ok) return false;
+      take(await response.json());
+      isLive("polling");
+    }
+    return true;
+  } catch {
+    return stop.signal.aborted;
+  } finally {
+    stop.abort();
+  }
 }
 
 /** Wait this many seconds, counting down for the reader; less if the network comes back. */
@@ -112,8 +148,9 @@ async function pause(seconds) {
 
 async function follow() {
   showState("waiting", words.connecting);
-  for (let failures = 0; ; ) {
-    failures = (await listen()) ? 1 : failures + 1;
+  for (;;) {
+    if (!(await listen()) && (await poll())) continue;
+    failures += 1;
     // 1, 2, 4 … 30 s, each a little different so that not everybody comes back at once
     await pause(Math.min(2 ** (failures - 1), LONGEST_PAUSE) * (0.75 + Math.random() / 2));
   }
