@@ -111,7 +111,11 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
     def _begin(
         self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
-        fetch = Fetch(self, ticket, request, callback, queued)
+        try:
+            fetch = Fetch(self, ticket, request, callback, queued)
+        except Exception as error:  # a timeout that is no number
+            self._reject(ticket, request, callback, error, queued)
+            return
         self._fetches.add(fetch)
         fetch.begin()
 
