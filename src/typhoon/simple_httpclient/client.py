@@ -39,6 +39,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         own_resolver: Whether the client made the resolver, and closes it.
         tcp_client: What makes the connections.
         digests: What is remembered of Digest authentication.
+        pool: The connections, with their limits: see `typhoon.simple_httpclient.pool.Pool`.
     """
 
     max_buffer_size: int
