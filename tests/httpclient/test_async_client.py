@@ -106,6 +106,13 @@ async def test_arguments_for_a_request_object_are_an_error() -> None:
         client.fetch(HTTPRequest("http://x/200"), method="POST")
 
 
+async def test_a_url_that_is_no_text_is_an_error() -> None:
+    with closing(FakeClient(force_instance=True)) as client:
+        for url in (b"http://x/200", HTTPRequest(None)):
+            with pytest.raises(TypeError, match="the URL of a request is a str, not "):
+                client.fetch(url)
+
+
 async def test_headers_that_cannot_be_sent_are_an_error() -> None:
     with closing(FakeClient(force_instance=True)) as client:
         for headers in ({"A": "b\r\nC: d"}, {"A\n": "b"}):

@@ -16,6 +16,7 @@ from typhoon.simple_httpclient import (
     SimpleAsyncHTTPClient,
 )
 from typhoon.testing import ExpectLog
+from typhoon.util import import_object
 
 pytestmark = pytest.mark.gen_test
 """Coroutines run on a loop of Typhoon's plugin."""
@@ -106,3 +107,19 @@ async def test_the_limit_of_the_head(io_loop: IOLoop) -> None:
         client = SimpleAsyncHTTPClient(force_instance=True, max_header_size=900)
         with closing(client), refused, pytest.raises(UnsatisfiableReadError):
             await client.fetch(url)
+
+
+@pytest.mark.parametrize("name", ["SimpleAsyncHTTPClient", "CurlAsyncHTTPClient"])
+async def test_a_timeout_that_is_no_number_takes_no_place(io_loop: IOLoop, name: str) -> None:
+    module = "simple_httpclient" if name.startswith("Simple") else "curl_httpclient"
+    make = import_object(f"typhoon.{module}.{name}")
+    async with hangs() as url:
+        with closing(make(force_instance=True, max_clients=1)) as client:
+            with pytest.raises(TypeError) as caught:
+                await client.fetch(url, request_timeout="1")
+            assert caught.value.stage == "preparing"
+            running = client.fetch(url)
+            with pytest.raises(TypeError):
+                client.fetch(url, connect_timeout="1")
+            assert (len(client.active), len(client.queue)) == (1, 0)
+        await asyncio.wait([running])

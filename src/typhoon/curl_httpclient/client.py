@@ -120,8 +120,14 @@ class CurlAsyncHTTPClient(QueueingHTTPClient):
     def _start(
         self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
-        if not self._closed:
-            self._send(Fetch(ticket, request, callback, queued), request)
+        if self._closed:
+            return
+        try:
+            fetch = Fetch(ticket, request, callback, queued)
+        except Exception as error:  # a timeout that is no number
+            self._reject(ticket, request, callback, error, queued)
+        else:
+            self._send(fetch, request)
 
     def _send(self, fetch: Fetch, request: HTTPRequest) -> None:
         """Send the request of a fetch, or the one that a redirect has made of it."""

@@ -112,7 +112,14 @@ class AsyncHTTPClient(Configurable):
 
         Raises:
             RuntimeError: The client is closed.
+            TypeError: The URL is no str, or there is no such argument.
             ValueError: There are `kwargs` for an `HTTPRequest`, or a header cannot be sent.
+
+        The future raises:
+            HTTPClientError: The response is an error (see `raise_error`), or there is none: then
+                its `stage` says what the client was doing.
+            OSError: The network failed; with a `stage` and a `url`, too.
+            ValueError, KeyError: The request makes no sense, and has not been sent.
         """
         if self._closed:
             raise RuntimeError("fetch() called on a closed AsyncHTTPClient")
@@ -131,6 +138,8 @@ class AsyncHTTPClient(Configurable):
         else:
             request = complete = HTTPRequest(request)  # which nobody else has
             complete._fill_in(self.defaults)
+        if not isinstance(complete.url, str):
+            raise TypeError(f"the URL of a request is a str, not {complete.url!r}")
         future: Future[HTTPResponse] = self.io_loop.asyncio_loop.create_future()
         unanswered: Future[HTTPResponse] | None = future
 

@@ -84,9 +84,9 @@ class QueueingHTTPClient(AsyncHTTPClient):
             self.active[ticket] = (request, callback)
             self._begin(ticket, request, callback, 0.0)
             return
-        self.queue.append((ticket, request, callback))
         limits = [limit for limit in (request.connect_timeout, request.request_timeout) if limit]
         timeout = self.io_loop.call_later(min(limits), self._expire, ticket) if limits else None
+        self.queue.append((ticket, request, callback))
         self.waiting[ticket] = (request, callback, timeout, ticket.enqueued)
         gen_log.debug(
             "max_clients limit reached, request queued. %d active, %d queued requests.",
@@ -118,6 +118,19 @@ class QueueingHTTPClient(AsyncHTTPClient):
                 self.io_loop.remove_timeout(timeout)
             self.active[ticket] = (request, callback)
             self._begin(ticket, request, callback, time.monotonic() - enqueued)
+
+    def _reject(
+        self,
+        ticket: Ticket,
+        request: HTTPRequest,
+        callback: ResponseCallback,
+        error: Exception,
+        queued: float,
+    ) -> None:
+        """Answer a request that cannot be sent as it is."""
+        self._end(ticket)
+        failure = located(error, request.method, request.url, Stage.PREPARING)
+        self._answer(callback, no_response(request, failure, queued=queued))
 
     def _expire(self, ticket: Ticket) -> None:
         """End the wait of a request in the queue."""

@@ -28,23 +28,27 @@ class HTTPRequest:
         auth_password: The password.
         auth_mode: The kind of authentication: ``"basic"``, which is the default, or ``"digest"``.
             For a digest the server is asked first, and the request sent again with its body.
-        connect_timeout: Seconds for the connection to be made, 20 by default; 0 for no limit.
-        request_timeout: Seconds for all of the request, 20 by default; 0 for no limit.
-        if_modified_since: Sent as If-Modified-Since.
+        connect_timeout: Seconds for a connection to be made (name, socket, proxy, TLS), 20 by
+            default; also for the wait in the client's queue. 0 for no limit.
+        request_timeout: Seconds for all of the request, from when it leaves the queue, with its
+            redirects and its body; 20 by default, 0 for no limit.
+        if_modified_since: Sent as If-Modified-Since: a `datetime.datetime`, or seconds since the
+            epoch (RFC 9110 §13.1.3).
         follow_redirects: Whether redirects are followed; by default they are.
-        max_redirects: How many redirects are followed, 5 by default.
-        user_agent: Sent as User-Agent.
+        max_redirects: How many redirects are followed, 5 by default; the next one is the response.
+        user_agent: Sent as User-Agent; ``Typhoon/`` and the version by default.
         decompress_response: Whether to ask for a compressed response and to decompress it; by
             default that is done.
         use_gzip: An older name of `decompress_response`.
         network_interface: The interface, or the IP address, to send the request from.
-        streaming_callback: Called with each piece of the response's body, which the response then
-            lacks. A coroutine function holds up the next piece while it runs.
+        streaming_callback: Called with each piece of the response's body, decompressed, which the
+            response then lacks. A coroutine function holds up the next piece while it runs.
         header_callback: Called with each line of the response's head: the status line, the
             headers, and an empty line, each with its line end.
         prepare_curl_callback: Called with the ``pycurl.Curl`` object, for options of one's own.
             Only for the curl client.
-        proxy_host: The proxy to use. Not every client can.
+        proxy_host: The proxy to use: a name or an address, or one of them behind ``https://`` for
+            TLS with the proxy.
         proxy_port: The port of the proxy; needed with `proxy_host`.
         proxy_username: The user name for the proxy.
         proxy_password: The password for the proxy.
@@ -61,7 +65,8 @@ class HTTPRequest:
             function, that is called with a function ``write``, which returns an awaitable. The
             body is chunked unless the headers have a Content-Length. It is called again where the
             request has to be sent again: after a redirect that keeps the method, and for a digest.
-        expect_100_continue: Whether to send Expect, and the body only when the server wants it.
+        expect_100_continue: Whether to send Expect, and the body only when the server wants it, or
+            says nothing for a second (RFC 9110 §10.1.1).
         ssl_options: An `ssl.SSLContext`, or a dictionary as for `.ssl_options_to_context`, in
             place of `validate_cert`, `ca_certs`, `client_key` and `client_cert`. Not every client
             can.

@@ -23,8 +23,11 @@ class HTTPResponse:
             redirects were followed, and without the time in the client's queue.
         start_time: When the request was started, in seconds since the epoch; None if it never
             left the queue.
-        time_info: Where the time went, in seconds. What there is depends on the client; ``queue``
-            is the time in the client's queue.
+        time_info: Where the time went, in seconds: ``queue`` in the client's queue; and, counted
+            from there, until the name was resolved (``namelookup``), the socket connected
+            (``connect``), TLS agreed on (``appconnect``), the request sent (``pretransfer``), the
+            head there (``starttransfer``), everything there (``total``). ``redirect`` is what the
+            requests before this one took. Only ``queue`` where there is no response.
     """
 
     request: HTTPRequest

@@ -39,6 +39,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         own_resolver: Whether the client made the resolver, and closes it.
         tcp_client: What makes the connections.
         digests: What is remembered of Digest authentication.
+        pool: The connections, with their limits: see `typhoon.simple_httpclient.pool.Pool`.
     """
 
     max_buffer_size: int
@@ -111,7 +112,11 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
     def _begin(
         self, ticket: Ticket, request: HTTPRequest, callback: ResponseCallback, queued: float
     ) -> None:
-        fetch = Fetch(self, ticket, request, callback, queued)
+        try:
+            fetch = Fetch(self, ticket, request, callback, queued)
+        except Exception as error:  # a timeout that is no number
+            self._reject(ticket, request, callback, error, queued)
+            return
         self._fetches.add(fetch)
         fetch.begin()
 
