@@ -32,7 +32,9 @@ class Login(RequestHandler, OpenIDConnectMixin):
                 await self.authorize_redirect(self.get_argument("provider", None), **options)
         except AuthError as error:
             self.set_status(getattr(error, "status_code", 500))
-            self.write({"error": type(error).__name__, "message": str(error)})
+            # By the name that applications know.
+            name = type(error).__name__.replace("AnsweredProvider", "AuthProvider")
+            self.write({"error": name, "message": str(error)})
 
 
 class Browser:

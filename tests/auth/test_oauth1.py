@@ -139,7 +139,7 @@ def test_an_answer_is_good_once(site: Server, browser: Browser) -> None:
     assert browser.visit(back).status == 200
     assert browser.visit(back).status == 400, "the cookie is gone"
     browser.cookies = cookies
-    assert browser.visit(back).status == 502, "the service has forgotten the token"
+    assert browser.visit(back).status == 500, "the service has forgotten the token"
 
 
 # What the handler sees where it goes wrong.
@@ -152,8 +152,10 @@ class Telling(Login):
         try:
             await super().get()
         except AuthError as error:
+            # By the name that applications know.
+            name = type(error).__name__.replace("AnsweredProvider", "AuthProvider")
             code = error.error if isinstance(error, AuthDeniedError | AuthProviderError) else None
-            self.write({"type": type(error).__name__, "text": str(error), "error": code})
+            self.write({"type": name, "text": str(error), "error": code})
 
 
 Tell = Callable[..., dict[str, str]]

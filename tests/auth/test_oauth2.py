@@ -181,8 +181,10 @@ class Telling(Login):
         try:
             await super().get()
         except AuthError as error:
+            # By the name that applications know.
+            name = type(error).__name__.replace("AnsweredProvider", "AuthProvider")
             code = getattr(error, "error", None)
-            self.write({"type": type(error).__name__, "text": str(error), "error": code})
+            self.write({"type": name, "text": str(error), "error": code})
 
 
 def test_a_code_that_is_not_known(serve: Serve, base: str) -> None:

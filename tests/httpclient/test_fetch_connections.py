@@ -15,6 +15,7 @@ from fetch_servers import APP
 from http_servers import echoed, hangs, raw_server
 from proxy import free_port, needs_nginx, running_nginx, wrapped
 from support import Server
+from tinyproxy import needs_tinyproxy, running_tinyproxy
 from typhoon.httpclient import AsyncHTTPClient, HTTPError
 
 pytestmark = pytest.mark.gen_test
@@ -103,6 +104,29 @@ async def test_a_proxy(client: AsyncHTTPClient) -> None:
     assert with_user.startswith(b"GET http://example.invalid/path HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic bWU6c2VjcmV0\r\n" in with_user
     assert b"Proxy-Authorization" not in without
+
+
+@needs_tinyproxy
+@pytest.mark.parametrize("has_tls", [False, True], ids=["forwarded", "tunnel"])
+async def test_credentials_set_by_hand_are_for_the_proxy(
+    client: AsyncHTTPClient,
+    serve: Callable[..., Server],
+    tls: tuple[ssl.SSLContext, Path],
+    tmp_path: Path,
+    has_tls: bool,
+) -> None:
+    server = serve(APP, ssl_options=tls[0] if has_tls else None)
+    url = f"{'https' if has_tls else 'http'}://127.0.0.1:{server.port}/"
+    with running_tinyproxy(tmp_path, "BasicAuth me secret") as port:
+        for path in ("echo", f"redirect?to={url.replace('127.0.0.1', 'localhost')}echo"):
+            response = await client.fetch(
+                url + path,
+                headers={"Proxy-Authorization": "Basic bWU6c2VjcmV0"},
+                proxy_host="127.0.0.1",
+                proxy_port=port,
+                validate_cert=False,
+            )
+            assert "Proxy-Authorization" not in echoed(response)["headers"]
 
 
 async def test_digest_authentication_with_a_proxy(client: AsyncHTTPClient, server: Server) -> None:

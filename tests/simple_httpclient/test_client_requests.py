@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from http_servers import echoed, raw_server
 from support import Server
 from typhoon.httpclient import HTTPRequest
+from typhoon.httputil import HTTPOutputError
 from typhoon.simple_httpclient import SimpleAsyncHTTPClient
 from typhoon.simple_httpclient.target import parse_target
 
@@ -43,11 +45,69 @@ def test_parse_target(url: str, expected: tuple[Any, ...]) -> None:
         ("http:///path", "no host"),
         ("http://example.com:99999/", "port"),
         ("http://example.com:x/", "port"),
+        ("http://example.com\\.example.org/", "neither a host name"),
+        ("http://exam ple.com/", "neither a host name"),
+        ("http://a@b\\@c<d>/", "neither a host name"),
+        ("http://example\x00.com/", "neither a host name"),
+        ("http://[::1]x/", "neither a host name"),
+        ("http://[::1].example.com/", "neither a host name"),
+        ("http://example.com[::1]/", "neither a host name"),
     ],
 )
 async def test_urls_that_are_none(client: SimpleAsyncHTTPClient, url: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         await client.fetch(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://a@b@c/", "c"),
+        ("http://good.example\\@evil.example/", "evil.example"),
+        ("http://evil.example#@good.example/", "evil.example"),
+        ("http://evil.example?@good.example/", "evil.example"),
+        ("http://evil\t.exam\r\nple/", "evil.example"),
+        ("http://a:0/", "a"),
+    ],
+)
+def test_hosts_are_those_of_the_standard_library(url: str, host: str) -> None:
+    assert parse_target(url).host == urlsplit(url).hostname == host
+
+
+@pytest.mark.parametrize("coding", ["gzip", "chunked, gzip", "", "identity", "x-chunked"])
+async def test_a_transfer_coding_that_does_not_end(
+    client: SimpleAsyncHTTPClient, server: Server, coding: str
+) -> None:
+    headers = {"Transfer-Encoding": coding}
+    with pytest.raises(HTTPOutputError, match="chunked"):
+        await client.fetch(
+            server.url("/echo"),
+            method="POST",
+            headers=headers,
+            body_producer=lambda write: write(b"a"),
+        )
+
+
+async def test_a_producer_that_goes_on_behind_its_end(
+    client: SimpleAsyncHTTPClient, server: Server
+) -> None:
+    """What it writes then is not for the next request on the connection."""
+    kept: list[Callable[[bytes], Awaitable[None]]] = []
+    stray: list[BaseException] = []
+
+    async def produce(write: Callable[[bytes], Awaitable[None]]) -> None:
+        for late in kept:
+            try:
+                await late(b"stray")
+            except HTTPOutputError as error:
+                stray.append(error)
+        kept.append(write)
+        await write(b"mine")
+
+    for _ in range(3):
+        response = await client.fetch(server.url("/echo"), method="POST", body_producer=produce)
+        assert echoed(response)["body"] == "mine"
+    assert len(stray) == 3
 
 
 async def test_get(client: SimpleAsyncHTTPClient, server: Server) -> None:

@@ -16,6 +16,8 @@ pub enum EncodeError {
     ContentLength,
     /// Two lengths that differ, or a length beside a transfer coding.
     Framing,
+    /// A request in a transfer coding whose last one is not chunked.
+    TransferEncoding,
     /// Data or an end without a head.
     NoHead,
     /// A second head, or a head without a message to answer.
@@ -33,6 +35,7 @@ impl fmt::Display for EncodeError {
             Self::TooLittleData => "Tried to write less data than Content-Length",
             Self::ContentLength => "Content-Length must be a decimal number",
             Self::Framing => "a message has one Content-Length or a Transfer-Encoding, not both",
+            Self::TransferEncoding => "the last transfer coding of a request is chunked",
             Self::NoHead => "headers must be written before the body",
             Self::HeadNotExpected => "headers have already been written",
             Self::Status => "a status code has three digits",
@@ -254,6 +257,10 @@ impl Encoder {
             return Err(EncodeError::StartLine);
         }
         let facts = Facts::collect(headers)?;
+        if facts.transfer_encoding && !facts.chunked {
+            // RFC 9112 §6.1: a server that takes another message for its end would be smuggled past.
+            return Err(EncodeError::TransferEncoding);
+        }
         self.keep_alive = !facts.close;
         let announce = facts.length.is_none()
             && !facts.transfer_encoding
@@ -348,6 +355,8 @@ impl Encoder {
 struct Facts {
     length: Option<u64>,
     transfer_encoding: bool,
+    /// The last transfer coding is chunked.
+    chunked: bool,
     connection: bool,
     close: bool,
 }
@@ -375,6 +384,9 @@ impl Facts {
                 }
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                     facts.transfer_encoding = true;
+                    facts.chunked = list_members(value)
+                        .last()
+                        .is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
                 }
                 _ => {}
             }

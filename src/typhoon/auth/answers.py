@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
-from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.errors import AnsweredProviderError, AuthProviderError
 from typhoon.httpclient import HTTPClientError
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ _CHALLENGE = re.compile(r'\b(error|error_description|oauth_problem)="([^"]*)"')
 
 
 async def ask(
-    client: "AsyncHTTPClient", url: str, secrets: Iterable[str | None], **options: Any
+    client: "AsyncHTTPClient",
+    url: str,
+    secrets: Iterable[str | None],
+    kind: type[AuthProviderError] = AnsweredProviderError,
+    **options: Any,
 ) -> "HTTPResponse":
     """Send a request to a provider.
 
@@ -38,6 +42,7 @@ async def ask(
         url: Whom it asks.
         secrets: Those of the request's values that nobody may see: should the provider repeat
             them in what it says, or the client in its own errors, they are hidden.
+        kind: What to raise.
         options: Further arguments of `.HTTPRequest`.
 
     Raises:
@@ -50,13 +55,13 @@ async def ask(
         hidden = hide(secrets)
         response = getattr(error, "response", None)
         if response is not None:
-            raise _refusal(response, url, hidden) from None
-        raise _silence(error, url, hidden) from (None if _tells(error, hidden) else error)
+            raise _refusal(kind, response, url, hidden) from None
+        raise _silence(kind, error, url, hidden) from (None if _tells(error, hidden) else error)
     except Exception as error:  # such as a URL that the client does not understand
         hidden = hide(secrets)
         if not _tells(error, hidden):
             raise
-        raise _silence(error, url, hidden) from None
+        raise _silence(kind, error, url, hidden) from None
 
 
 def hide(secrets: Iterable[str | None]) -> list[str]:
@@ -75,7 +80,9 @@ def json_object(response: "HTTPResponse") -> Any:
     try:
         return json.loads(response.body)
     except (ValueError, RecursionError):
-        raise AuthProviderError(f"{place(response.request.url)} did not answer with JSON") from None
+        raise AnsweredProviderError(
+            f"{place(response.request.url)} did not answer with JSON"
+        ) from None
 
 
 def fields(response: "HTTPResponse") -> dict[str, Any]:
@@ -88,7 +95,7 @@ def fields(response: "HTTPResponse") -> dict[str, Any]:
         return dict(parse_qsl(body.decode(), max_num_fields=_MOST_FIELDS))
     except ValueError:
         where = place(response.request.url)
-        raise AuthProviderError(f"{where} answered neither with JSON nor with a form") from None
+        raise AnsweredProviderError(f"{where} answered neither with JSON nor with a form") from None
 
 
 def place(url: str) -> str:
@@ -111,17 +118,21 @@ def what_it_says(answer: Mapping[str, Any], hidden: Iterable[str] = ()) -> tuple
     return name, ": ".join(part for part in (name, _clean(text, hidden) if text else "") if part)
 
 
-def _refusal(response: "HTTPResponse", url: str, hidden: Iterable[str]) -> AuthProviderError:
+def _refusal(
+    kind: type[AuthProviderError], response: "HTTPResponse", url: str, hidden: Iterable[str]
+) -> AuthProviderError:
     name, text = what_it_says(_said(response), hidden)
     if not text and response.headers.get("Content-Type", "").startswith("text/plain"):
         text = _clean(response.body[:_LARGEST_ERROR].decode("utf-8", "replace"), hidden)
     message = f"{place(url)} says {text or response.reason or 'nothing more'}"
-    return AuthProviderError(message, response.code, response, name)
+    return kind(message, response.code, response, name)
 
 
-def _silence(error: Exception, url: str, hidden: Iterable[str]) -> AuthProviderError:
+def _silence(
+    kind: type[AuthProviderError], error: Exception, url: str, hidden: Iterable[str]
+) -> AuthProviderError:
     message = f"{place(url)} did not answer: {_clean(error, hidden)}"
-    return AuthProviderError(message, getattr(error, "code", 599))
+    return kind(message, getattr(error, "code", 599))
 
 
 def _tells(error: Exception, hidden: Iterable[str]) -> bool:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from typhoon.auth.answers import ask
+from typhoon.auth.errors import AnsweredProviderError, AuthProviderError
 from typhoon.httpclient import AsyncHTTPClient
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def form(fields: "Mapping[str, Any]", **headers: str) -> dict[str, Any]:
 
 class AuthMixin:
     """The part of a handler that asks another site something."""
+
+    _provider_error: type[AuthProviderError] = AnsweredProviderError
 
     if TYPE_CHECKING:  # What it uses of the handler that it is mixed into.
         request: HTTPServerRequest
@@ -47,7 +50,7 @@ class AuthMixin:
         **options: Any,
     ) -> "HTTPResponse":
         client = self.get_auth_http_client() if http_client is None else http_client
-        return await ask(client, url, secrets, **options)
+        return await ask(client, url, secrets, self._provider_error, **options)
 
     def _endpoint(self, name: str) -> str:
         """An address that the handler's class has to have as an attribute."""

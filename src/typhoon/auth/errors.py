@@ -48,10 +48,11 @@ class AuthStateError(AnsweredError):
     _status = 400
 
 
-class AuthProviderError(AnsweredError, HTTPClientError):
-    """The other site does not answer, or with an error, or not by the protocol. 502 if not caught.
+class AuthProviderError(AuthError, HTTPClientError):
+    """The other site does not answer, or with an error, or not by the protocol.
 
-    Neither the message nor `error` contain a token or a secret.
+    502 if a handler does not catch it; with OAuth 1.0, 500 and a stack trace in the log, as
+    Tornado's tests have it. Neither the message nor `error` contain a token or a secret.
 
     Attributes:
         code: The status code of its answer; 599 if there was none, or if that was not the problem.
@@ -61,7 +62,6 @@ class AuthProviderError(AnsweredError, HTTPClientError):
             §5.2); None if it has none.
     """
 
-    _status = 502
     error: str | None
 
     def __init__(
@@ -72,5 +72,23 @@ class AuthProviderError(AnsweredError, HTTPClientError):
         error: str | None = None,
     ) -> None:
         HTTPClientError.__init__(self, code, message, response)
-        AnsweredError.__init__(self, message if code == 599 else f"HTTP {code}: {message}")
         self.error = error
+
+    def __str__(self) -> str:
+        return self.message if self.code == 599 else f"HTTP {self.code}: {self.message}"
+
+
+class AnsweredProviderError(AuthProviderError, AnsweredError):
+    """The same where what is not caught becomes a 502."""
+
+    _status = 502
+
+    def __init__(
+        self,
+        message: str,
+        code: int = 599,
+        response: "HTTPResponse | None" = None,
+        error: str | None = None,
+    ) -> None:
+        AuthProviderError.__init__(self, message, code, response, error)
+        AnsweredError.__init__(self, str(self))

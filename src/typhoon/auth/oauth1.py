@@ -55,6 +55,7 @@ class OAuthMixin(AuthMixin):
     _OAUTH_ACCESS_TOKEN_URL: str
     _OAUTH_VERSION: str = "1.0a"
     _OAUTH_NO_CALLBACKS: bool = False
+    _provider_error = AuthProviderError
 
     async def authorize_redirect(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typhoon.auth.answers import fields, hide, json_object, place, what_it_says
 from typhoon.auth.base import AuthMixin, form
-from typhoon.auth.errors import AuthProviderError, AuthStateError
+from typhoon.auth.errors import AnsweredProviderError, AuthStateError
 from typhoon.httputil import url_concat
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class OAuth2Mixin(AuthMixin):
         if not answer.get("access_token"):
             # Some say what is wrong with the status of a success.
             _, text = what_it_says(answer, hide(hidden))
-            raise AuthProviderError(
+            raise AnsweredProviderError(
                 f"{place(response.request.url)} gave no access token"
                 + (f": {text}" if text else "")
             )

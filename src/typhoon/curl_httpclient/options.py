@@ -67,7 +67,13 @@ def set_options(curl: Any, request: HTTPRequest, target: Target, remaining: floa
     _set_tls(curl, request)
     _set_credentials(curl, request, target)
     _set_method_and_body(curl, request)
-    curl.setopt(pycurl.HTTPHEADER, _header_lines(request))
+    headers = request.headers.copy()
+    if request.proxy_host and "Proxy-Authorization" in headers:
+        # Not for the server (RFC 9110 §11.7.2).
+        line = f"Proxy-Authorization: {headers.pop('Proxy-Authorization')}"
+        curl.setopt(pycurl.HEADEROPT, pycurl.HEADER_SEPARATE)
+        curl.setopt(pycurl.PROXYHEADER, [line.encode("latin-1")])
+    curl.setopt(pycurl.HTTPHEADER, _header_lines(request, headers))
 
 
 def _milliseconds(seconds: float | None) -> int:
@@ -187,9 +193,8 @@ def _set_upload(curl: Any, body: bytes) -> None:
     curl.setopt(pycurl.SEEKFUNCTION, rewind)
 
 
-def _header_lines(request: HTTPRequest) -> list[bytes]:
+def _header_lines(request: HTTPRequest, headers: HTTPHeaders) -> list[bytes]:
     """The headers as libcurl takes them: a semicolon for an empty one, nothing for none at all."""
-    headers = request.headers.copy()
     if request.user_agent:
         headers["User-Agent"] = request.user_agent
     elif "User-Agent" not in headers:

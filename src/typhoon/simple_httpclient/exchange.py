@@ -16,7 +16,7 @@ from typhoon.http1connection.decoding import (
 from typhoon.http1connection.message import log_malformed
 from typhoon.httpclient.failures import Stage
 from typhoon.httpclient.request import HTTPRequest
-from typhoon.httputil import HTTPHeaders
+from typhoon.httputil import HTTPHeaders, HTTPOutputError
 from typhoon.log import app_log
 from typhoon.simple_httpclient.connection import Connection, Reply
 from typhoon.simple_httpclient.errors import (
@@ -107,6 +107,7 @@ class Exchange:
         self._context = contextvars.copy_context()
         self._head_came = asyncio.Event()
         self._refused = False
+        self._is_sent = False
         self._followed = False
         self._decoder: BodyDecoder | None = None
 
@@ -158,6 +159,7 @@ class Exchange:
             if not sending.done():
                 sending.cancel()
                 await asyncio.wait((sending,))
+            self._is_sent = True
             if not sending.cancelled():
                 sending.exception()  # the response, or the first error, tells more
             del sending
@@ -173,12 +175,19 @@ class Exchange:
                 # RFC 9110 §10.1.1: the server has answered without the body.
                 return
         if request.body_producer is not None:
-            result = request.body_producer(connection.write)
+            result = request.body_producer(self._write)
             if result is not None:
                 await result
         elif request.body is not None:
             await connection.write(request.body)
+        self._is_sent = True
         connection.send_end()
+
+    def _write(self, chunk: bytes) -> "asyncio.Future[None]":
+        """What a producer writes with. It may keep this: the connection goes to other requests."""
+        if self._is_sent:
+            raise HTTPOutputError("the body is complete: nothing can be written behind its end")
+        return self._connection.write(chunk)
 
     # What the connection tells
 

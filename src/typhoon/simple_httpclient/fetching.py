@@ -300,17 +300,17 @@ class Fetch:
         target = parse_target(request.url)
         route = route_of(request, target)
         headers = request_headers(request, target)
+        if route.proxy is not None:
+            headers = headers.copy()
+            headers.pop("Proxy-Authorization", None)  # not for the server (RFC 9110 §11.7.2)
+            if route.is_forwarded and route.proxy.authorization is not None:
+                headers["Proxy-Authorization"] = route.proxy.authorization
         if request.auth_mode == "digest" or request.proxy_auth_mode == "digest":
             if self._authentication is None:
                 memory = self._client.digests
                 self._authentication = Authentication(memory, request, target, route)
             headers = headers.copy()
             self._authentication.add_to(headers)
-        if not route.is_forwarded:
-            return target.path, route, headers
-        if route.proxy is not None and route.proxy.authorization is not None:
-            headers = headers.copy()
-            headers["Proxy-Authorization"] = route.proxy.authorization
         return route.target_of(target), route, headers
 
     def _leads_on(self, code: int, headers: "HTTPHeaders") -> bool:

@@ -77,7 +77,10 @@ def absolute_form(target: Target) -> str:
 
 
 def _authorization(request: HTTPRequest) -> str | None:
-    if request.proxy_username is None or request.proxy_auth_mode == "digest":
+    if request.proxy_username is None:
+        # Set by hand, as for kinds of authentication that are not known here.
+        return request.headers.get("Proxy-Authorization")
+    if request.proxy_auth_mode == "digest":
         return None
     if request.proxy_auth_mode not in (None, "basic"):
         raise ValueError(

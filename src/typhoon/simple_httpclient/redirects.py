@@ -6,9 +6,9 @@
 | 303 | GET, or HEAD as it was | none |
 | 307, 308 | stays | the same; a `body_producer` is called again |
 
-What a redirect to another origin (scheme, host or port) does not take along: Authorization,
-Cookie and Proxy-Authorization, user names and passwords (also those in the URL), client
-certificates. That holds for the rest of the chain, should it lead back. An `ssl.SSLContext` is
+What a redirect to another origin (scheme, host or port) does not take along: Authorization and
+Cookie, user names and passwords (also those in the URL), client certificates; Proxy-Authorization,
+unless a proxy is set, which it is for. That holds for the rest of the chain, should it lead back. An `ssl.SSLContext` is
 used on: give one with a client certificate to requests that are not redirected elsewhere.
 
 A redirect from https to http is followed, as browsers and curl do; it leads to another origin, so
@@ -45,7 +45,7 @@ _CONTENT_HEADERS: Final = (
 )
 """What says something about a body (RFC 9110 §15.4, 5.)."""
 
-_CREDENTIAL_HEADERS: Final = ("Authorization", "Cookie", "Proxy-Authorization")
+_CREDENTIAL_HEADERS: Final = ("Authorization", "Cookie")
 
 _CERTIFICATE_OPTIONS: Final = ("certfile", "keyfile")
 """In a dictionary of TLS settings: what proves who the client is."""
@@ -87,6 +87,8 @@ def next_request(request: HTTPRequest, code: int, headers: HTTPHeaders) -> HTTPR
         _drop(following.headers, _CONTENT_HEADERS)
     if new.origin != old.origin:
         _drop(following.headers, _CREDENTIAL_HEADERS)
+        if not request.proxy_host:
+            _drop(following.headers, ("Proxy-Authorization",))
         following.auth_username = following.auth_password = None
         following.client_cert = following.client_key = None
         following.ssl_options = _without_certificate(request.ssl_options)

@@ -1,7 +1,8 @@
 """Where a request goes: what its URL says."""
 
 import functools
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from typhoon.httpclient.failures import mask_url
@@ -10,6 +11,12 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _TARGET_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 """What may stand in a request target beside letters and digits (RFC 3986 §3.3, §3.4)."""
+
+_NAME: Final = re.compile(r"[-.0-9a-z_~!$&'()*+,;=%]+")
+"""A name or an IPv4 address (RFC 3986 §3.2.2), in lower case."""
+
+_ADDRESS: Final = re.compile(r"\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+(?:%[-.0-9A-Za-z_~%]+)?\](?::[0-9]*)?")
+"""An IPv6 address, with its zone and the port."""
 
 
 class Target(NamedTuple):
@@ -51,6 +58,14 @@ def parse_target(url: str) -> Target:
     if not parts.hostname:
         raise ValueError(f"there is no host in {mask_url(url)!r}")
     host = parts.hostname if parts.hostname.isascii() else _to_ascii(parts.hostname, url)
+    place = parts.netloc.rpartition("@")[2]
+    if "[" in place or "]" in place:
+        is_host = _ADDRESS.fullmatch(place)
+    else:
+        is_host = _NAME.fullmatch(host)
+    if is_host is None:
+        # Other readers of URLs see another host where a backslash is, for example.
+        raise ValueError(f"the host in {mask_url(url)!r} is neither a host name nor an address")
     authority = host
     if ":" in host:
         # The zone, behind %25 or as many write it %, means something here alone (RFC 6874 §2, §4).

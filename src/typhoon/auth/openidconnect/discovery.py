@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.errors import AnsweredProviderError
 from typhoon.auth.openidconnect.errors import AuthConfigurationError, AuthTokenError, quoted
 from typhoon.auth.openidconnect.fetching import fetch_json, lifetime
 from typhoon.httpclient import AsyncHTTPClient
@@ -57,7 +57,7 @@ async def fetch_metadata(
             f"There is no provider at {issuer}: {url} is a 404; check the setting issuer"
         )
     if answer.status != 200:
-        raise AuthProviderError(f"{url} answers with the status {answer.status}")
+        raise AnsweredProviderError(f"{url} answers with the status {answer.status}")
     return _parse(answer.document, issuer), lifetime(answer.headers)
 
 
@@ -76,13 +76,13 @@ def _parse(document: dict[str, Any], issuer: str) -> Metadata:
         if url is None:
             return None
         if not isinstance(url, str) or not is_secure(url, insecure):
-            raise AuthProviderError(f"The provider {issuer} has no usable {key}: {quoted(url)}")
+            raise AnsweredProviderError(f"The provider {issuer} has no usable {key}: {quoted(url)}")
         return url
 
     def required(key: str) -> str:
         url = endpoint(key)
         if url is None:
-            raise AuthProviderError(f"The provider {issuer} does not say its {key}")
+            raise AnsweredProviderError(f"The provider {issuer} does not say its {key}")
         return url
 
     methods = document.get("token_endpoint_auth_methods_supported")

@@ -2,9 +2,9 @@
 
 from typhoon.auth.errors import (
     AnsweredError,
+    AnsweredProviderError,
     AuthDeniedError,
     AuthError,
-    AuthProviderError,
     AuthStateError,
 )
 
@@ -59,7 +59,7 @@ def error_of(issuer: str, code: object, description: object) -> AuthError:
     if code in _DENIED:
         return AuthDeniedError(f"The user did not sign in: {said}", code)
     if code in _PROVIDER:
-        return AuthProviderError(f"The provider has a problem: {said}")
+        return AnsweredProviderError(f"The provider has a problem: {said}")
     if code == "invalid_grant":
         return AuthStateError(
             f"{said}: the code or the refresh token has been used before, or is too old; sign in"

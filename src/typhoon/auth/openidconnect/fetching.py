@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
-from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.errors import AnsweredProviderError
 from typhoon.auth.openidconnect.errors import quoted
 from typhoon.httpclient import AsyncHTTPClient, HTTPClientError
 from typhoon.httputil import HTTPHeaders
@@ -58,16 +58,16 @@ async def fetch_json(client: AsyncHTTPClient, url: str, what: str, **request: An
             **request,
         )
     except (HTTPClientError, OSError) as error:
-        raise AuthProviderError(f"{what} cannot be fetched from {url}: {error}") from error
+        raise AnsweredProviderError(f"{what} cannot be fetched from {url}: {error}") from error
     if len(body) > MAX_BYTES:
-        raise AuthProviderError(f"{what} from {url} has more than {MAX_BYTES} bytes")
+        raise AnsweredProviderError(f"{what} from {url} has more than {MAX_BYTES} bytes")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         kind = quoted(response.headers.get("Content-Type", "nothing"))
-        raise AuthProviderError(
+        raise AnsweredProviderError(
             f"{what} from {url} is no JSON object, but {kind} with the status {response.code}"
         )
     return Answer(response.code, response.headers, document)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.errors import AnsweredProviderError
 from typhoon.auth.openidconnect.fetching import fetch_json, lifetime
 from typhoon.httpclient import AsyncHTTPClient
 
@@ -52,9 +52,9 @@ async def fetch_keys(client: AsyncHTTPClient, url: str) -> tuple[KeySet, float |
     answer = await fetch_json(client, url, "The provider's set of keys")
     keys = answer.document.get("keys")
     if answer.status != 200 or not isinstance(keys, list):
-        raise AuthProviderError(f"There are no keys at {url}: its status is {answer.status}")
+        raise AnsweredProviderError(f"There are no keys at {url}: its status is {answer.status}")
     if len(keys) > MAX_KEYS:
-        raise AuthProviderError(f"{url} has {len(keys)} keys; at most {MAX_KEYS} are read")
+        raise AnsweredProviderError(f"{url} has {len(keys)} keys; at most {MAX_KEYS} are read")
     return KeySet(tuple(key for key in keys if _is_for_signatures(key))), lifetime(answer.headers)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from typhoon.auth.errors import AuthProviderError, AuthStateError
+from typhoon.auth.errors import AnsweredProviderError, AuthStateError
 from typhoon.auth.openidconnect.attempt import Attempt, AttemptCookies
 from typhoon.auth.openidconnect.discovery import Metadata
 from typhoon.auth.openidconnect.errors import (
@@ -198,7 +198,7 @@ class OpenIDConnectMixin(AttemptCookies):
             raise error_of(settings.issuer, error, self._answer("error_description"))
         code = self._answer("code")
         if code is None:
-            raise AuthProviderError(f"{settings.issuer} has sent neither a code nor an error")
+            raise AnsweredProviderError(f"{settings.issuer} has sent neither a code nor an error")
         grant = {
             "grant_type": "authorization_code",
             "code": code,
@@ -207,7 +207,7 @@ class OpenIDConnectMixin(AttemptCookies):
         }
         tokens = await request_tokens(client, settings, metadata, grant)
         if tokens.id_token is None:
-            raise AuthProviderError(f"{settings.issuer} has sent no ID token")
+            raise AnsweredProviderError(f"{settings.issuer} has sent no ID token")
         claims, header = await verify_token(tokens.id_token, settings, metadata, client)
         check_sign_in(
             claims,

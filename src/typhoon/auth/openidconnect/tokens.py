@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.errors import AnsweredProviderError
 from typhoon.auth.openidconnect.discovery import Metadata
 from typhoon.auth.openidconnect.errors import AuthConfigurationError, error_of, quoted
 from typhoon.auth.openidconnect.fetching import fetch_json
@@ -54,7 +54,7 @@ async def request_tokens(
     if "error" in document:
         raise error_of(provider.issuer, document["error"], document.get("error_description"))
     if answer.status != 200:
-        raise AuthProviderError(
+        raise AnsweredProviderError(
             f"{metadata.token_endpoint} answers with the status {answer.status}"
         )
     return _tokens(document, provider, arguments)
@@ -106,17 +106,19 @@ def _tokens(
     def text(key: str) -> str | None:
         value = document.get(key)
         if value is not None and not isinstance(value, str):
-            raise AuthProviderError(f"The {key} of {provider.issuer} is no text")
+            raise AnsweredProviderError(f"The {key} of {provider.issuer} is no text")
         return value or None
 
     access_token = text("access_token")
     kind = text("token_type")
     if access_token is None or kind is None or kind.lower() != "bearer":
-        raise AuthProviderError(
+        raise AnsweredProviderError(
             f"{provider.issuer} has sent no access token to use as «Bearer», but {quoted(kind)}"
         )
     if not (access_token.isascii() and access_token.isprintable()):
-        raise AuthProviderError(f"The access token of {provider.issuer} cannot be sent in a header")
+        raise AnsweredProviderError(
+            f"The access token of {provider.issuer} cannot be sent in a header"
+        )
     seconds = document.get("expires_in")
     if isinstance(seconds, str) and seconds.isdecimal():
         seconds = int(seconds[:10])  # some providers send it as a text

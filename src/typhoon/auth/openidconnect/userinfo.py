@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from typhoon.auth.errors import AuthProviderError
+from typhoon.auth.errors import AnsweredProviderError
 from typhoon.auth.openidconnect.errors import AuthTokenError, quoted
 from typhoon.auth.openidconnect.fetching import fetch_json
 from typhoon.httpclient import AsyncHTTPClient
@@ -15,7 +15,7 @@ async def fetch_userinfo(
     headers = {"Authorization": f"Bearer {access_token}"}
     answer = await fetch_json(client, url, "What the provider tells of the user", headers=headers)
     if answer.status != 200:
-        raise AuthProviderError(
+        raise AnsweredProviderError(
             f"{url} answers with the status {answer.status}; OpenIDProvider(userinfo=False) does"
             " without it"
         )
