@@ -14,7 +14,6 @@ use pyo3::types::PyBytes;
 /// The way out of a connection.
 pub struct Output {
     transport: Py<PyAny>,
-    write: Py<PyAny>,
     /// The socket, if it is a plain one.
     socket: Option<c_int>,
     /// The transport may have bytes that have not been sent: they go first.
@@ -24,27 +23,22 @@ pub struct Output {
 impl Output {
     /// The way out through this transport.
     pub fn new(transport: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = transport.py();
-        let write = transport.getattr(intern!(py, "write"))?.unbind();
         let socket = plain_socket(transport)?;
         Ok(Self {
             transport: transport.clone().unbind(),
-            write,
             socket,
             queued: false,
         })
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.transport)?;
-        visit.call(&self.write)
+        visit.call(&self.transport)
     }
 
     /// A second handle to the same way, to be used while the connection is not borrowed.
     pub fn handle(&self, py: Python<'_>) -> Self {
         Self {
             transport: self.transport.clone_ref(py),
-            write: self.write.clone_ref(py),
             socket: self.socket,
             queued: self.queued,
         }
@@ -73,7 +67,10 @@ impl Output {
 
     /// Hand a bytes object to the transport as it is.
     pub fn send_object(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.write.bind(py).call1((data,)).map(drop)
+        let transport = self.transport.bind(py);
+        transport
+            .call_method1(intern!(py, "write"), (data,))
+            .map(drop)
     }
 
     /// Whether the transport has bytes that have not been sent.

@@ -95,7 +95,7 @@ struct Frame {
 pub struct Decoder {
     role: Role,
     max_message_size: usize,
-    inflater: Option<Inflater>,
+    inflater: Option<Box<Inflater>>,
     frame: Option<Frame>,
     /// The opcode of the message that is being received, and whether it is compressed.
     message: Option<(Opcode, bool)>,
@@ -112,7 +112,7 @@ impl Decoder {
         Self {
             role,
             max_message_size,
-            inflater,
+            inflater: inflater.map(Box::new),
             frame: None,
             message: None,
             payload: Vec::new(),
