@@ -289,3 +289,28 @@ def test_closing_the_stream_sends_what_was_written(serve, loop_kind):
 def test_settings_that_cannot_be_right(settings, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Application([], **settings)
+
+
+def test_who_reads_nothing_is_not_waited_for(serve, loop_kind, monkeypatch):
+    monkeypatch.setattr("typhoon.websocket.protocol.CLOSE_TIMEOUT", 0.1)
+    stalled = Stalled(serve, loop_kind=loop_kind, websocket_ping_interval=0.1)
+    assert stalled.events.next() == ("close", None, None)
+
+
+def test_who_reads_lives(serve, loop_kind):
+    stalled = Stalled(serve, loop_kind=loop_kind, websocket_ping_interval=1000)
+    connection = stalled.handler.ws_connection
+    stalled.server.call(connection.periodic_ping)
+    unsent = stalled.server.call(connection.transport.get_write_buffer_size)
+    stalled.peer.client.read_exactly(LARGE // 2)
+    while stalled.server.call(connection.transport.get_write_buffer_size) >= unsent:
+        pass
+    stalled.server.call(connection._check_pong)
+    assert not connection.is_closing()
+
+    def check() -> bool:
+        connection.periodic_ping()
+        connection._check_pong()
+        return connection.is_closing()
+
+    assert stalled.server.call(check)

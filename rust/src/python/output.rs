@@ -14,7 +14,6 @@ use pyo3::types::PyBytes;
 /// The way out of a connection.
 pub struct Output {
     transport: Py<PyAny>,
-    write: Py<PyAny>,
     /// The socket, if it is a plain one.
     socket: Option<c_int>,
     /// The transport may have bytes that have not been sent: they go first.
@@ -24,27 +23,22 @@ pub struct Output {
 impl Output {
     /// The way out through this transport.
     pub fn new(transport: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = transport.py();
-        let write = transport.getattr(intern!(py, "write"))?.unbind();
         let socket = plain_socket(transport)?;
         Ok(Self {
             transport: transport.clone().unbind(),
-            write,
             socket,
             queued: false,
         })
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.transport)?;
-        visit.call(&self.write)
+        visit.call(&self.transport)
     }
 
     /// A second handle to the same way, to be used while the connection is not borrowed.
     pub fn handle(&self, py: Python<'_>) -> Self {
         Self {
             transport: self.transport.clone_ref(py),
-            write: self.write.clone_ref(py),
             socket: self.socket,
             queued: self.queued,
         }
@@ -62,7 +56,7 @@ impl Output {
         data: &[u8],
         object: Option<&Bound<'_, PyBytes>>,
     ) -> PyResult<bool> {
-        let sent = self.send_directly(py, data)?;
+        let sent = self.send_directly(py, &[], data)?;
         match object {
             _ if sent == data.len() => return Ok(false),
             Some(object) if sent == 0 => self.send_object(py, object)?,
@@ -71,9 +65,31 @@ impl Output {
         Ok(true)
     }
 
+    /// `send` for a long payload and what goes before it, without joining them first.
+    pub fn send_behind(&self, py: Python<'_>, head: &[u8], payload: &[u8]) -> PyResult<bool> {
+        let sent = self.send_directly(py, head, payload)?;
+        if sent == head.len() + payload.len() {
+            return Ok(false);
+        }
+        let (head, payload) = match sent.checked_sub(head.len()) {
+            Some(sent) => (&[][..], &payload[sent..]),
+            None => (&head[sent..], payload),
+        };
+        let rest = PyBytes::new_with(py, head.len() + payload.len(), |out| {
+            out[..head.len()].copy_from_slice(head);
+            out[head.len()..].copy_from_slice(payload);
+            Ok(())
+        })?;
+        self.send_object(py, &rest)?;
+        Ok(true)
+    }
+
     /// Hand a bytes object to the transport as it is.
     pub fn send_object(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.write.bind(py).call1((data,)).map(drop)
+        let transport = self.transport.bind(py);
+        transport
+            .call_method1(intern!(py, "write"), (data,))
+            .map(drop)
     }
 
     /// Whether the transport has bytes that have not been sent.
@@ -94,8 +110,10 @@ impl Output {
     /// How many of the bytes the socket has taken.
     #[cfg(unix)]
     #[allow(unsafe_code)]
-    fn send_directly(&self, py: Python<'_>, data: &[u8]) -> PyResult<usize> {
-        use rustix::net::{SendFlags, send};
+    fn send_directly(&self, py: Python<'_>, head: &[u8], data: &[u8]) -> PyResult<usize> {
+        use std::io::IoSlice;
+
+        use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
         let Some(socket) = self.socket else {
             return Ok(0);
@@ -110,11 +128,18 @@ impl Output {
         // before this function returns.
         let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(socket) };
         // An error is not lost: the transport meets it, too, and closes the connection with it.
-        Ok(send(socket, data, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0))
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let sent = if head.is_empty() {
+            send(socket, data, flags)
+        } else {
+            let parts = [IoSlice::new(head), IoSlice::new(data)];
+            sendmsg(socket, &parts, &mut SendAncillaryBuffer::default(), flags)
+        };
+        Ok(sent.unwrap_or(0))
     }
 
     #[cfg(not(unix))]
-    fn send_directly(&self, _py: Python<'_>, _data: &[u8]) -> PyResult<usize> {
+    fn send_directly(&self, _py: Python<'_>, _head: &[u8], _data: &[u8]) -> PyResult<usize> {
         Ok(0)
     }
 }

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+
+use super::buffers;
 
 /// ISO 8859-1 bytes as a str, as header values and targets are decoded.
 pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
@@ -18,6 +21,41 @@ pub fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
                 .collect::<String>(),
         ),
     }
+}
+
+/// Bytes as a str, which are UTF-8 once they are unmasked.
+///
+/// Text is ASCII, mostly; then it is unmasked where it stays.
+#[allow(unsafe_code)]
+pub fn unmasked<'py>(
+    py: Python<'py>,
+    masked: &[u8],
+    unmask: impl Fn(&mut [u8]),
+) -> PyResult<Bound<'py, PyString>> {
+    let length = masked.len();
+    if length == 0 {
+        return Ok(PyString::new(py, ""));
+    }
+    // SAFETY: a new str of ASCII characters, whose length is checked by `try_from`, has its
+    // characters right behind its `PyASCIIObject`, and nobody else has seen it yet. They are set
+    // before they are read. If they turn out not to be ASCII, nobody ever sees it.
+    unsafe {
+        let object = ffi::PyUnicode_New(isize::try_from(length)?, 127);
+        let text = Bound::from_owned_ptr_or_err(py, object)?;
+        let place = object.cast::<ffi::PyASCIIObject>().add(1).cast::<u8>();
+        place.copy_from_nonoverlapping(masked.as_ptr(), length);
+        let place = std::slice::from_raw_parts_mut(place, length);
+        unmask(place);
+        if place.is_ascii() {
+            return Ok(text.cast_into_unchecked());
+        }
+    }
+    let mut buffer = buffers::take(length);
+    buffer.extend_from_slice(masked);
+    unmask(&mut buffer);
+    let text = PyString::from_bytes(py, &buffer);
+    buffers::put(buffer);
+    text
 }
 
 /// A str as ISO 8859-1 bytes.

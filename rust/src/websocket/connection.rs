@@ -24,6 +24,7 @@ enum State {
 pub struct Connection {
     decoder: Decoder,
     encoder: Encoder,
+    role: Role,
     state: State,
 }
 
@@ -39,6 +40,7 @@ impl Connection {
         Self {
             decoder: Decoder::new(role, max_message_size, inflater),
             encoder: Encoder::new(deflater),
+            role,
             state: State::Open,
         }
     }
@@ -86,6 +88,12 @@ impl Connection {
         }
         self.encoder.message(out, opcode, payload, key)?;
         Ok(true)
+    }
+
+    /// Whether messages go over the wire as they are: neither masked nor compressed.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.role == Role::Server && !self.encoder.compresses()
     }
 
     /// How a message for many connections may be compressed for this one, None if not at all.

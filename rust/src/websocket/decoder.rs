@@ -6,7 +6,7 @@ use super::deflate::Inflater;
 use super::error::Error;
 use super::frame::{Head, MAX_CONTROL_PAYLOAD, Opcode};
 use super::mask::{Key, append, mask};
-use super::utf8::Utf8Validator;
+use super::utf8::{Utf8Validator, is_text};
 
 /// What is reserved for a message on the word of a frame's length alone.
 const RESERVE: usize = 64 * 1024;
@@ -71,7 +71,7 @@ impl Payload<'_> {
 pub enum Event<'a> {
     /// All input is done with but for the beginning of a frame's head.
     NeedMore,
-    /// A text, which is UTF-8; never masked any more.
+    /// A text, which is UTF-8 once it is unmasked.
     Text(Payload<'a>),
     /// A message of bytes.
     Binary(Payload<'a>),
@@ -95,7 +95,7 @@ struct Frame {
 pub struct Decoder {
     role: Role,
     max_message_size: usize,
-    inflater: Option<Inflater>,
+    inflater: Option<Box<Inflater>>,
     frame: Option<Frame>,
     /// The opcode of the message that is being received, and whether it is compressed.
     message: Option<(Opcode, bool)>,
@@ -112,7 +112,7 @@ impl Decoder {
         Self {
             role,
             max_message_size,
-            inflater,
+            inflater: inflater.map(Box::new),
             frame: None,
             message: None,
             payload: Vec::new(),
@@ -206,16 +206,10 @@ impl Decoder {
         let event = match head.opcode {
             Opcode::Binary => Event::Binary(Payload::Wire(data, head.key)),
             Opcode::Text => {
-                let payload = match head.key {
-                    None => Payload::Wire(data, None),
-                    Some(_) => Payload::Owned(Payload::Wire(data, head.key).into_vec()),
-                };
-                let text = match &payload {
-                    Payload::Wire(text, _) => text,
-                    Payload::Owned(text) => text.as_slice(),
-                };
-                simdutf8::basic::from_utf8(text).map_err(|_| Error::Utf8)?;
-                Event::Text(payload)
+                if !is_text(data, head.key) {
+                    return Err(Error::Utf8);
+                }
+                Event::Text(Payload::Wire(data, head.key))
             }
             _ => return Ok(None),
         };

@@ -33,14 +33,16 @@ pub fn shared_frame(
 
 /// Turns messages into frames: one each.
 pub struct Encoder {
-    deflater: Option<Deflater>,
+    deflater: Option<Box<Deflater>>,
 }
 
 impl Encoder {
     /// An encoder; with a deflater, messages are compressed.
     #[must_use]
     pub fn new(deflater: Option<Deflater>) -> Self {
-        Self { deflater }
+        Self {
+            deflater: deflater.map(Box::new),
+        }
     }
 
     /// Whether messages are compressed.
@@ -52,7 +54,7 @@ impl Encoder {
     /// How messages may be compressed that are not for this connection alone.
     #[must_use]
     pub fn deflation(&self) -> Option<Deflation> {
-        self.deflater.as_ref().map(Deflater::deflation)
+        self.deflater.as_ref().map(|deflater| deflater.deflation())
     }
 
     /// A frame of `shared_frame` that is compressed is sent in between.

@@ -129,6 +129,18 @@ impl Head {
         Ok(Some((head, input.len() - rest.len())))
     }
 
+    /// The head of a whole message that is neither masked nor compressed.
+    #[must_use]
+    pub const fn of_message(opcode: Opcode, length: usize) -> Self {
+        Self {
+            fin: true,
+            rsv1: false,
+            opcode,
+            length: length as u64,
+            key: None,
+        }
+    }
+
     /// Append this head to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut first = self.opcode as u8;

@@ -1,4 +1,36 @@
-//! UTF-8 that comes in pieces.
+//! UTF-8 that comes masked, or in pieces.
+
+use super::mask::{Key, mask};
+
+/// How much of a masked text is unmasked at a time.
+const PIECE: usize = 4096;
+
+/// Most texts are not longer.
+const SHORT: usize = 128;
+
+/// Whether this is UTF-8 below its mask. O(n), without a copy of the whole.
+#[must_use]
+pub fn is_text(data: &[u8], key: Option<Key>) -> bool {
+    let Some(key) = key else {
+        return simdutf8::basic::from_utf8(data).is_ok();
+    };
+    if data.len() <= SHORT {
+        let mut buffer = [0; SHORT];
+        let unmasked = &mut buffer[..data.len()];
+        unmasked.copy_from_slice(data);
+        mask(unmasked, key, 0);
+        return simdutf8::basic::from_utf8(unmasked).is_ok();
+    }
+    let mut buffer = [0; PIECE];
+    let mut validator = Utf8Validator::default();
+    data.chunks(PIECE).all(|piece| {
+        let unmasked = &mut buffer[..piece.len()];
+        unmasked.copy_from_slice(piece);
+        // The key repeats itself in step with the pieces.
+        mask(unmasked, key, 0);
+        validator.check(unmasked)
+    }) && validator.finish()
+}
 
 /// Checks text that comes in pieces, each byte once; a bad byte is found in the piece that has it.
 ///
@@ -72,6 +104,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn is_seen_below_a_mask(data in almost_text(), times in 1usize..300, key: Key) {
+            let mut data = data.repeat(times);
+            let valid = std::str::from_utf8(&data).is_ok();
+            prop_assert_eq!(is_text(&data, None), valid);
+            mask(&mut data, key, 0);
+            prop_assert_eq!(is_text(&data, Some(key)), valid);
+        }
+
         #[test]
         fn agrees_with_the_standard_library(data in almost_text(), size in 1usize..7) {
             let (bad, cut) = first_bad(&data);

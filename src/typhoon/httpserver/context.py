@@ -8,6 +8,9 @@ from typhoon.httputil import HTTPHeaders
 from typhoon.iostream import IOStream, SSLIOStream
 from typhoon.netutil import is_valid_ip
 
+_NOBODY: frozenset[str] = frozenset()
+"""Not one more for each connection."""
+
 
 class RequestContext:
     """The client's address and protocol: the connection's own, or what a trusted proxy says."""
@@ -26,7 +29,7 @@ class RequestContext:
         self.protocol = protocol
         self._orig_remote_ip = self.remote_ip
         self._orig_protocol = self.protocol
-        self.trusted_downstream = frozenset(trusted_downstream)
+        self.trusted_downstream = frozenset(trusted_downstream) or _NOBODY
 
     @classmethod
     def of_transport(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from typhoon import _core
 from typhoon.escape import utf8
-from typhoon.httputil import HTTPServerRequest, ResponseStartLine
+from typhoon.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from typhoon.iostream import StreamClosedError
 from typhoon.web import Application, RequestHandler
 from typhoon.websocket.deflate import Deflate
@@ -372,6 +372,8 @@ class WebSocketHandler(RequestHandler):
         self.ws_connection = protocol
         self._log()
         self.on_finish()
+        # They have been sent, and are of no use while the connection stays open.
+        self._headers = HTTPHeaders()
         self._open(protocol, unread)
 
     def _open(self, protocol: WebSocketProtocol13, unread: bytes) -> None:

@@ -1,10 +1,23 @@
 """Pings at regular intervals, which find out who has gone without a word."""
 
+import asyncio
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+from typhoon.httpserver.deadlines import Deadlines
 from typhoon.log import gen_log
+
+_deadlines: "weakref.WeakValueDictionary[int, Deadlines]" = weakref.WeakValueDictionary()
+
+
+def deadlines_of(loop: asyncio.AbstractEventLoop) -> Deadlines:
+    """What looks at the connections of this loop when they are due: one timer for all."""
+    found = _deadlines.get(id(loop))
+    if found is None or found._loop is not loop:
+        found = _deadlines[id(loop)] = Deadlines(loop)
+    return found
 
 
 @functools.cache

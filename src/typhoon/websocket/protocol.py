@@ -14,6 +14,7 @@ import abc
 import asyncio
 import socket
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,10 @@ from typhoon.websocket.deflate import Deflate, check_options
 from typhoon.websocket.errors import WebSocketClosedError
 from typhoon.websocket.handshake import accept_value
 from typhoon.websocket.parameters import WebSocketParams
-from typhoon.websocket.pinging import effective_timeout
+from typhoon.websocket.pinging import deadlines_of, effective_timeout
 
 if TYPE_CHECKING:
+    from typhoon.httpserver.deadlines import Deadlines
     from typhoon.iostream import IOStream
     from typhoon.websocket.handler import WebSocketHandler
     from typhoon.websocket.stream import TransportStream
@@ -36,6 +38,20 @@ CLOSE_TIMEOUT = 5.0
 
 _tasks: "set[asyncio.Future[Any]]" = set()
 """What handlers wait for: nobody else may hold it once a connection is gone."""
+
+
+_done: "weakref.ref[asyncio.Future[None]] | None" = None
+
+
+def _done_of(loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
+    """A future of this loop that is done: one for all connections."""
+    global _done
+    done = None if _done is None else _done()
+    if done is None or done.get_loop() is not loop:
+        done = loop.create_future()
+        done.set_result(None)
+        _done = weakref.ref(done)
+    return done
 
 
 class WebSocketProtocol(abc.ABC):
@@ -122,13 +138,16 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
     OPCODE_MASK = 0x0F
 
     __slots__ = (
-        "_closer",
+        "_bucket",
+        "_closes",
+        "_deadlines",
         "_last_ping",
         "_loop",
         "_on_ended",
-        "_pinger",
+        "_pinged",
         "_subprotocol",
         "_task",
+        "_unsent",
         "_waiters",
         "mask_outgoing",
         "params",
@@ -137,14 +156,12 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
     def __new__(
         cls, handler: object, mask_outgoing: bool, params: WebSocketParams
     ) -> "WebSocketProtocol13":
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
         return super().__new__(
             cls,
             handler,
             is_client=mask_outgoing,
             max_message_size=params.max_message_size,
-            done=done,
+            done=_done_of(asyncio.get_running_loop()),
             max_write_buffer=params.max_write_buffer,
             skips=params.slow_client_policy == "skip",
         )
@@ -157,9 +174,13 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         self._on_ended: Callable[[WebSocketProtocol13], None] | None = None
         self._task: asyncio.Future[Any] | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
-        self._closer: asyncio.TimerHandle | None = None
-        self._pinger: asyncio.TimerHandle | None = None
+        # What is looked at when this connection is due: its end, an answer to a ping, or a ping.
+        self._deadlines: Deadlines | None = None
+        self._bucket = 0
+        self._closes = False
+        self._pinged = False
         self._last_ping = 0.0
+        self._unsent = 0
 
     # Opening.
 
@@ -293,20 +314,22 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
 
     def start_pinging(self) -> None:
         """Send pings from now on, if the settings have an interval for them."""
-        if self.ping_interval > 0 and self._pinger is None:
-            self._pinger = self._loop.call_later(self.ping_interval, self.periodic_ping)
+        if self.ping_interval > 0 and self._deadlines is None:
+            self._expire_in(self.ping_interval)
 
     def periodic_ping(self) -> None:
         """Send a ping, and see to it that it is answered, and that the next one follows."""
-        self._pinger = None
         if self.is_closing():
             return
         self._last_ping = self._loop.time()
         self._was_active()
+        self._unsent = self.transport.get_write_buffer_size()
         if not self._is_choked:
+            # Else it would wait behind all the rest, which the peer has to read first.
             self.write_ping(b"")
         if self.ping_timeout > 0:
-            self._pinger = self._loop.call_later(self.ping_timeout, self._check_pong)
+            self._pinged = True
+            self._expire_in(self.ping_timeout)
         else:
             self._ping_later()
 
@@ -314,17 +337,37 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         seconds = self.ping_sleep_time(
             last_ping_time=self._last_ping, interval=self.ping_interval, now=self._loop.time()
         )
-        self._pinger = self._loop.call_later(seconds, self.periodic_ping)
+        self._expire_in(seconds)
 
     def _check_pong(self) -> None:
-        self._pinger = None
+        self._pinged = False
         if self.is_closing():
             return
         # Whatever has come shows that the peer lives: its pong may stand behind a long message.
-        if self._was_active() or self._is_choked:
+        # So does what it has read, which it may be busy with.
+        lives = self._was_active() or (
+            self._is_choked and self.transport.get_write_buffer_size() < self._unsent
+        )
+        if lives:
             self._ping_later()
         else:
             self.close(reason="ping timed out")
+
+    def _expire_in(self, seconds: float) -> None:
+        """Call `_expire` then, and not before."""
+        if self._deadlines is None:
+            self._deadlines = deadlines_of(self._loop)
+        else:
+            self._deadlines.discard(self, self._bucket)
+        self._bucket = self._deadlines.add(self, seconds)
+
+    def _expire(self) -> None:
+        if self._closes:
+            self._abort()
+        elif self._pinged:
+            self._check_pong()
+        else:
+            self.periodic_ping()
 
     # Closing.
 
@@ -383,8 +426,9 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         self._close_in_time()
 
     def _close_in_time(self) -> None:
-        if self._closer is None and self.transport is not None:
-            self._closer = self._loop.call_later(CLOSE_TIMEOUT, self._abort)
+        if not self._closes and self.transport is not None:
+            self._closes = True
+            self._expire_in(CLOSE_TIMEOUT)
 
     def _abort(self) -> None:
         """Close the connection at once; what has come and was not handled is not handled."""
@@ -402,10 +446,8 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
 
     def _lost(self) -> None:
         """The transport is gone."""
-        for timer in (self._closer, self._pinger):
-            if timer is not None:
-                timer.cancel()
-        self._closer = self._pinger = None
+        if self._deadlines is not None:
+            self._deadlines.discard(self, self._bucket)
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():

@@ -241,6 +241,8 @@ impl WebSocketConnection {
         let (kept, pong) = {
             let mut this = slf.borrow_mut();
             this.choked = false;
+            // The peer has read something.
+            this.active = true;
             (std::mem::take(&mut this.cork), this.pong.take())
         };
         // Both are whole frames, and the ping has waited long enough.

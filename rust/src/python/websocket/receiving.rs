@@ -5,10 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::super::errors::exception;
+use super::super::text::unmasked;
 use super::super::transport;
 use super::super::unread::Unread;
 use super::{Slf, WebSocketConnection, is_for_the_loop};
-use crate::websocket::{Error, Event, Payload};
+use crate::websocket::{Error, Event, Payload, mask};
 
 /// Unread bytes above which reading pauses while the handler works.
 pub(super) const UNREAD_LIMIT: usize = 64 * 1024;
@@ -42,7 +43,10 @@ impl WebSocketConnection {
                 Ok((_, Event::NeedMore)) => return Ok(position),
                 Ok((_, Event::Text(text))) => {
                     let text = match &text {
-                        Payload::Wire(text, _) => PyString::from_bytes(py, text)?,
+                        Payload::Wire(text, Some(key)) => {
+                            unmasked(py, text, |text| mask(text, *key, 0))?
+                        }
+                        Payload::Wire(text, None) => PyString::from_bytes(py, text)?,
                         Payload::Owned(text) => PyString::from_bytes(py, text)?,
                     };
                     Self::deliver(slf, intern!(py, "on_message"), text.into_any())?;

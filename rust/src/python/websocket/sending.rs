@@ -8,11 +8,15 @@ use pyo3::prelude::*;
 
 use pyo3::types::PyBytes;
 
+use super::super::output::Output;
 use super::{Slf, WebSocketClosedError, WebSocketConnection, WebSocketError};
-use crate::websocket::{Key, Opcode, Role};
+use crate::websocket::{Head, Key, Opcode, Role};
 
 /// Frames that are sent while more input is there are joined up to so many bytes.
 const CORK_LIMIT: usize = 64 * 1024;
+
+/// Payloads from this length on are sent from where they are.
+const LONG: usize = 4096;
 
 /// Whether a message may be sent.
 pub(super) enum Admission {
@@ -97,7 +101,22 @@ impl WebSocketConnection {
     }
 
     pub(super) fn send_payload(slf: Slf<'_, '_>, payload: &[u8], opcode: Opcode) -> PyResult<()> {
+        let py = slf.py();
         let mut out = Vec::new();
+        let output = {
+            let this = slf.borrow();
+            let output = this
+                .output
+                .as_ref()
+                .filter(|_| payload.len() >= LONG && this.core.is_plain() && !this.is_corked());
+            output.map(|output| output.handle(py))
+        };
+        if let Some(output) = output {
+            // The payload is not copied, only read by the socket.
+            Head::of_message(opcode, payload.len()).write(&mut out);
+            let queued = output.send_behind(py, &out, payload)?;
+            return Self::note_queued(slf, &output, queued);
+        }
         let sent = {
             let mut this = slf.borrow_mut();
             let key = this.key()?;
@@ -138,7 +157,7 @@ impl WebSocketConnection {
         }
         {
             let mut this = slf.borrow_mut();
-            if this.choked || this.pumping && this.more || !this.cork.is_empty() {
+            if this.is_corked() {
                 this.cork.extend_from_slice(frames);
                 if this.choked || this.cork.len() < CORK_LIMIT {
                     return Ok(());
@@ -171,19 +190,32 @@ impl WebSocketConnection {
     fn send(slf: Slf<'_, '_>, frames: &[u8], object: Option<&Bound<'_, PyBytes>>) -> PyResult<()> {
         let py = slf.py();
         let output = slf.borrow().output.as_ref().map(|output| output.handle(py));
-        if let Some(output) = output {
-            let queued = output.send_shared(py, frames, object)?;
-            let gone = queued && output.is_closing(py)?;
-            let mut this = slf.borrow_mut();
-            if gone {
-                // The transport has found out that the peer is not there: nothing more for it.
-                this.core.fail();
+        match output {
+            Some(output) => {
+                let queued = output.send_shared(py, frames, object)?;
+                Self::note_queued(slf, &output, queued)
             }
-            if let Some(output) = &mut this.output {
-                output.queued = queued;
-            }
+            None => Ok(()),
+        }
+    }
+
+    /// Remember whether the transport may have something to send.
+    fn note_queued(slf: Slf<'_, '_>, output: &Output, queued: bool) -> PyResult<()> {
+        let gone = queued && output.is_closing(slf.py())?;
+        let mut this = slf.borrow_mut();
+        if gone {
+            // The transport has found out that the peer is not there: nothing more for it.
+            this.core.fail();
+        }
+        if let Some(output) = &mut this.output {
+            output.queued = queued;
         }
         Ok(())
+    }
+
+    /// Whether frames are kept for a while, behind others or for want of room.
+    fn is_corked(&self) -> bool {
+        self.choked || self.pumping && self.more || !self.cork.is_empty()
     }
 }
 
