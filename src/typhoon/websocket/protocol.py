@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT = 5.0
 """Seconds that the peer has for its part of the closing handshake."""
 
+GONE_TIMEOUT = 60.0
+"""Seconds that messages of a peer that has gone wait for the handler, which is still at work on
+one of them. Then they are thrown away, so that `on_close` is called whatever the handler does."""
+
+STUCK_TIMEOUT = 60.0
+"""Seconds that a peer may take nothing of what waits for it, in which our ping is, before it counts
+as gone: where that is longer than the timeout for pings. A slow one has large buffers on its way,
+and seems to take nothing for a while. (nginx's `send_timeout` is the same.)"""
+
 _tasks: "set[asyncio.Future[Any]]" = set()
 """What handlers wait for: nobody else may hold it once a connection is gone."""
 
@@ -126,8 +135,10 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         "_loop",
         "_on_ended",
         "_pinger",
+        "_stuck_since",
         "_subprotocol",
         "_task",
+        "_unsent",
         "_waiters",
         "mask_outgoing",
         "params",
@@ -157,6 +168,8 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         self._closer: asyncio.TimerHandle | None = None
         self._pinger: asyncio.TimerHandle | None = None
         self._last_ping = 0.0
+        self._unsent = 0
+        self._stuck_since = 0.0
 
     # Opening.
 
@@ -248,9 +261,10 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         """The handler has raised this."""
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
-        if not (isinstance(error, WebSocketClosedError) and self.client_terminated):
-            # Else the peer has gone before it got its message: that is its right.
-            self._log_exception(error)
+        if isinstance(error, WebSocketClosedError) and self.is_closing():
+            # What the handler said has crossed a Close, or the peer has gone: that is its right.
+            return
+        self._log_exception(error)
         self._fail(1011, "")
         self._linger()
 
@@ -299,7 +313,7 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             return
         self._last_ping = self._loop.time()
         self._was_active()
-        if not self._is_choked:
+        if not self._is_choked or self.ping_timeout > 0:
             self.write_ping(b"")
         if self.ping_timeout > 0:
             self._pinger = self._loop.call_later(self.ping_timeout, self._check_pong)
@@ -317,10 +331,26 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         if self.is_closing():
             return
         # Whatever has come shows that the peer lives: its pong may stand behind a long message.
-        if self._was_active() or self._is_choked:
-            self._ping_later()
+        if self._is_choked:
+            is_dead = self._is_stuck()
         else:
+            is_dead = not self._was_active()
+            self._stuck_since = 0.0
+        if is_dead:
             self.close(reason="ping timed out")
+        else:
+            self._ping_later()
+
+    def _is_stuck(self) -> bool:
+        """Whether the peer, which has much to read before our ping, gives no sign of life."""
+        transport, now = self.transport, self._loop.time()
+        unsent = transport.get_write_buffer_size()
+        # If we do not read from it, nothing can come.
+        heard = self._was_active() and transport.is_reading()
+        if heard or unsent < self._unsent or not self._stuck_since:
+            self._stuck_since = now
+        self._unsent = unsent
+        return now - self._stuck_since >= max(self.ping_timeout, STUCK_TIMEOUT)
 
     # Closing.
 
@@ -397,13 +427,18 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             if not waiter.done():
                 waiter.set_exception(WebSocketClosedError("the WebSocket was closed"))
                 waiter.exception()  # not awaiting it is fine
-        if self._task is not None and getattr(self.handler, "cancel_on_disconnect", False):
-            self._task.cancel()
+        if self._task is not None:
+            self._closer = self._loop.call_later(GONE_TIMEOUT, self._abort)
+            if getattr(self.handler, "cancel_on_disconnect", False):
+                self._task.cancel()
 
     def _ended(self) -> None:
         """The transport is gone, and all that came over it has been handled."""
         handler, on_ended = self.handler, self._on_ended
         self._on_ended = None
+        if self._closer is not None:
+            self._closer.cancel()
+            self._closer = None
         if on_ended is not None:
             on_ended(self)
         if handler is None:
@@ -412,7 +447,7 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             handler.on_ws_connection_close(self.close_code, self.close_reason)
             handler.on_connection_close()
         except Exception as error:
-            handler.log_exception(type(error), error, error.__traceback__)
+            self._log_exception(error)
         finally:
             self._forget()
 
