@@ -389,7 +389,9 @@ class WebSocketClientConnection(HTTPMessageDelegate):
             if not reader.done():
                 reader.set_result(None)
         if self._on_message_callback is not None:
-            self._on_message_callback(None)
+            last = self._on_message_callback(None)
+            if last is not None and self.protocol is not None:
+                self.protocol._hold(last)
 
     def log_exception(
         self,

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 CLOSE_TIMEOUT = 5.0
 """Seconds that the peer has for its part of the closing handshake."""
 
+GONE_TIMEOUT = 60.0
+"""Seconds that messages of a peer that has gone wait for the handler, which is still at work on
+one of them. Then they are thrown away, so that `on_close` is called whatever the handler does."""
+
+STUCK_TIMEOUT = 60.0
+"""Seconds that a peer may take nothing of what waits for it, in which our ping is, before it counts
+as gone: where that is longer than the timeout for pings. A slow one has large buffers on its way,
+and seems to take nothing for a while. (nginx's `send_timeout` is the same.)"""
+
 _tasks: "set[asyncio.Future[Any]]" = set()
 """What handlers wait for: nobody else may hold it once a connection is gone."""
 
@@ -145,6 +154,7 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         "_loop",
         "_on_ended",
         "_pinged",
+        "_stuck_since",
         "_subprotocol",
         "_task",
         "_unsent",
@@ -181,6 +191,7 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         self._pinged = False
         self._last_ping = 0.0
         self._unsent = 0
+        self._stuck_since = 0.0
 
     # Opening.
 
@@ -272,10 +283,11 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         """The handler has raised this."""
         if not isinstance(error, Exception | asyncio.CancelledError):
             raise error
-        gone = self.client_terminated or self._is_dropped
-        if not (isinstance(error, WebSocketClosedError) and gone):
-            # Else the peer has gone before it got its message: that is its right.
-            self._log_exception(error)
+        gone = self.is_closing() or self._is_dropped
+        if isinstance(error, WebSocketClosedError) and gone:
+            # What the handler said has crossed a Close, or the peer has gone: that is its right.
+            return
+        self._log_exception(error)
         self._fail(1011, "")
         self._linger()
 
@@ -323,9 +335,7 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             return
         self._last_ping = self._loop.time()
         self._was_active()
-        self._unsent = self.transport.get_write_buffer_size()
-        if not self._is_choked:
-            # Else it would wait behind all the rest, which the peer has to read first.
+        if not self._is_choked or self.ping_timeout > 0:
             self.write_ping(b"")
         if self.ping_timeout > 0:
             self._pinged = True
@@ -344,14 +354,26 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
         if self.is_closing():
             return
         # Whatever has come shows that the peer lives: its pong may stand behind a long message.
-        # So does what it has read, which it may be busy with.
-        lives = self._was_active() or (
-            self._is_choked and self.transport.get_write_buffer_size() < self._unsent
-        )
-        if lives:
-            self._ping_later()
+        if self._is_choked:
+            is_dead = self._is_stuck()
         else:
+            is_dead = not self._was_active()
+            self._stuck_since = 0.0
+        if is_dead:
             self.close(reason="ping timed out")
+        else:
+            self._ping_later()
+
+    def _is_stuck(self) -> bool:
+        """Whether the peer, which has much to read before our ping, gives no sign of life."""
+        transport, now = self.transport, self._loop.time()
+        unsent = transport.get_write_buffer_size()
+        # If we do not read from it, nothing can come.
+        heard = self._was_active() and transport.is_reading()
+        if heard or unsent < self._unsent or not self._stuck_since:
+            self._stuck_since = now
+        self._unsent = unsent
+        return now - self._stuck_since >= max(self.ping_timeout, STUCK_TIMEOUT)
 
     def _expire_in(self, seconds: float) -> None:
         """Call `_expire` then, and not before."""
@@ -453,13 +475,18 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             if not waiter.done():
                 waiter.set_exception(WebSocketClosedError("the WebSocket was closed"))
                 waiter.exception()  # not awaiting it is fine
-        if self._task is not None and getattr(self.handler, "cancel_on_disconnect", False):
-            self._task.cancel()
+        if self._task is not None:
+            self._closes = True
+            self._expire_in(GONE_TIMEOUT)
+            if getattr(self.handler, "cancel_on_disconnect", False):
+                self._task.cancel()
 
     def _ended(self) -> None:
         """The transport is gone, and all that came over it has been handled."""
         handler, on_ended = self.handler, self._on_ended
         self._on_ended = None
+        if self._deadlines is not None:
+            self._deadlines.discard(self, self._bucket)
         if on_ended is not None:
             on_ended(self)
         if handler is None:
@@ -468,7 +495,7 @@ class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
             handler.on_ws_connection_close(self.close_code, self.close_reason)
             handler.on_connection_close()
         except Exception as error:
-            handler.log_exception(type(error), error, error.__traceback__)
+            self._log_exception(error)
         finally:
             self._forget()
 

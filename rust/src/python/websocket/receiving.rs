@@ -17,6 +17,10 @@ pub(super) const UNREAD_LIMIT: usize = 64 * 1024;
 /// Events after which others have their turn, though more input is there.
 const EVENTS_PER_TURN: usize = 64;
 
+/// Bytes of messages after which others have their turn: decompressed, they are many more than the
+/// input.
+const PAYLOAD_PER_TURN: usize = 1024 * 1024;
+
 impl WebSocketConnection {
     pub(super) fn is_blocked(&self) -> bool {
         self.held || self.yielding
@@ -26,7 +30,11 @@ impl WebSocketConnection {
     fn pump(slf: Slf<'_, '_>, input: &[u8]) -> PyResult<usize> {
         let py = slf.py();
         let mut position = 0;
+        let mut payload = 0;
         for _ in 0..EVENTS_PER_TURN {
+            if payload > PAYLOAD_PER_TURN {
+                break;
+            }
             let decoded = {
                 let mut this = slf.borrow_mut();
                 if this.held {
@@ -42,6 +50,7 @@ impl WebSocketConnection {
             match decoded {
                 Ok((_, Event::NeedMore)) => return Ok(position),
                 Ok((_, Event::Text(text))) => {
+                    payload += text.len();
                     let text = match &text {
                         Payload::Wire(text, Some(key)) => {
                             unmasked(py, text, |text| mask(text, *key, 0))?
@@ -52,6 +61,7 @@ impl WebSocketConnection {
                     Self::deliver(slf, intern!(py, "on_message"), text.into_any())?;
                 }
                 Ok((_, Event::Binary(data))) => {
+                    payload += data.len();
                     let data = PyBytes::new_with(py, data.len(), |out| {
                         data.copy_to(out);
                         Ok(())
