@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
-from peers import BINARY, CLOSE, PING, PONG, TEXT, close_payload, encode
+from peers import BINARY, CLOSE, PING, PONG, encode
 from scripted import scripted
 
 from typhoon.httpclient import HTTPClientError, HTTPRequest
@@ -242,37 +242,6 @@ def test_urls_of_no_websocket(run, url):
     async def main() -> None:
         with pytest.raises(ValueError, match=r"http|fragment|host"):
             await websocket_connect(url)
-
-    run(main)
-
-
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [
-        (encode(TEXT, b"a"), 1002),  # masked
-        (encode(TEXT, b"\xff", masked=False), 1007),
-        (encode(BINARY, bytes(11), masked=False), 1009),
-        (encode(3, masked=False), 1002),
-    ],
-    ids=["masked", "not UTF-8", "too big", "opcode"],
-)
-def test_servers_that_break_the_rules(run, frame, code):
-    async def main() -> None:
-        seen: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-        async def break_rules(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(frame)
-            seen.set_result(await reader.read())
-
-        async with scripted(break_rules) as url:
-            ws = await websocket_connect(url, max_message_size=10)
-            assert await ws.read_message() is None
-            sent = await seen
-            assert sent[0] == 0x88
-            assert sent[1] & 0x80, "a client's frame is not masked"
-            assert bytes(a ^ b for a, b in zip(sent[6:8], sent[2:4], strict=True)) == (
-                close_payload(code)
-            )
 
     run(main)
 
