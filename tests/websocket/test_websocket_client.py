@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 from peers import BINARY, CLOSE, PING, PONG, encode
-from scripted import scripted
+from scripted import nothing, scripted
 
 from typhoon.httpclient import HTTPClientError, HTTPRequest
 from typhoon.httpserver import HTTPServer
@@ -62,10 +62,6 @@ async def serving(**options: Any) -> AsyncIterator[str]:
     finally:
         server.stop()
         await server.close_all_connections()
-
-
-async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
 
 
 def test_messages_and_their_end(run):
@@ -180,32 +176,6 @@ def test_servers_that_do_not_switch(run, path, error, match):
                 await websocket_connect(f"ws://{host}{path}")
             if error is HTTPClientError and path == "/missing":
                 assert b"404" in caught.value.response.body
-
-    run(main)
-
-
-HEAD = "HTTP/1.1 101 Switching Protocols\r\n"
-GOOD = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
-
-
-@pytest.mark.parametrize(
-    ("head", "match"),
-    [
-        (HEAD + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "Accept"),
-        (HEAD + GOOD.replace("{accept}", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") + "\r\n", "Accept"),
-        (HEAD + GOOD.replace("websocket", "h2c") + "\r\n", "Upgrade"),
-        (HEAD + GOOD.replace("Connection: Upgrade", "Connection: close") + "\r\n", "Connection"),
-        (HEAD + GOOD + "Sec-WebSocket-Protocol: other\r\n\r\n", "subprotocol not offered"),
-        (HEAD + GOOD + "Sec-WebSocket-Extensions: x-other\r\n\r\n", "extensions not offered"),
-        ("HTTP/1.1 101 Switching\nUpgrade: websocket\n\n", "malformed"),
-        ("no HTTP at all\r\n\r\n", "malformed"),
-    ],
-)
-def test_servers_that_switch_to_something_else(run, head, match):
-    async def main() -> None:
-        async with scripted(nothing, head) as url:
-            with pytest.raises(WebSocketError, match=match):
-                await websocket_connect(url)
 
     run(main)
 
