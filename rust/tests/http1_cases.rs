@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Conversation, Trace};
+use support::{Conversation, Trace, unescape};
 
 /// Longer input is split at so many places only, evenly spread, so that a run stays short.
 const MOST_SPLITS: usize = 400;
@@ -58,36 +58,6 @@ fn read_file(file: &str, text: &str, cases: &mut Vec<Case>) {
         }
     }
     assert!(pending.is_none(), "{name}: no events");
-}
-
-fn unescape(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.extend_from_slice(before.as_bytes());
-        let kind = after.chars().next().expect("an escape");
-        rest = &after[1..];
-        match kind {
-            'r' => out.push(b'\r'),
-            'n' => out.push(b'\n'),
-            't' => out.push(b'\t'),
-            '0' => out.push(0),
-            '\\' => out.push(b'\\'),
-            'x' => {
-                out.push(u8::from_str_radix(&rest[..2], 16).expect("two hexadecimal digits"));
-                rest = &rest[2..];
-            }
-            '{' => {
-                let (repeat, behind) = rest.split_once('}').expect("a closing brace");
-                let (count, what) = repeat.split_once('*').expect("count*text");
-                out.extend(unescape(what).repeat(count.parse().expect("a count")));
-                rest = behind;
-            }
-            other => panic!("unknown escape \\{other}"),
-        }
-    }
-    out.extend_from_slice(rest.as_bytes());
-    out
 }
 
 #[test]

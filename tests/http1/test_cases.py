@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from escapes import unescape
 from support import Server, StreamServer
 from typhoon.http1connection import HTTP1Connection, HTTP1ConnectionParameters
 from typhoon.httpserver import HTTPServer
@@ -26,11 +27,9 @@ from typhoon.httputil import (
 from typhoon.iostream import IOStream
 
 CASES = Path(__file__).parent / "cases"
-ESCAPE = re.compile(r"\\(?:x(..)|\{(\d+)\*([^}]*)\}|(.))", re.DOTALL)
 SETTINGS = {"max_head": "max_header_size", "max_body": "max_body_size"}
 TEXT = {byte: f"\\x{byte:02x}" for byte in [*range(32), *range(127, 256)]}
 TEXT |= {0: "\\0", 9: "\\t", 10: "\\n", 13: "\\r", 34: '\\"', 92: "\\\\"}
-PLAIN = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 
 
 @dataclass
@@ -55,21 +54,6 @@ class Case:
     @property
     def is_refused(self) -> bool:
         return any(event.startswith("error ") for event in self.events)
-
-
-def unescape(text: str) -> bytes:
-    data, position = b"", 0
-    for match in ESCAPE.finditer(text):
-        data += text[position : match.start()].encode()
-        position = match.end()
-        hexadecimal, count, repeated, letter = match.groups()
-        if hexadecimal is not None:
-            data += bytes([int(hexadecimal, 16)])
-        elif count is not None:
-            data += unescape(repeated) * int(count)
-        else:
-            data += PLAIN[letter]
-    return data + text[position:].encode()
 
 
 def read_cases(wanted: str) -> Iterator[Case]:

@@ -12,27 +12,12 @@ from typing import Any
 
 from peers import mask
 
+from escapes import unescape
+
 CASES = Path(__file__).parent / "cases"
 OPCODES = {"continuation": 0, "text": 1, "binary": 2, "close": 8, "ping": 9, "pong": 10}
-ESCAPE = re.compile(r"\\(?:x(..)|\{(\d+)\*([^}]*)\}|(.))", re.DOTALL)
-PLAIN = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 
 Event = tuple[Any, ...]
-
-
-def unescape(text: str) -> bytes:
-    data, position = b"", 0
-    for match in ESCAPE.finditer(text):
-        data += text[position : match.start()].encode()
-        position = match.end()
-        hexadecimal, count, repeated, letter = match.groups()
-        if hexadecimal is not None:
-            data += bytes([int(hexadecimal, 16)])
-        elif count is not None:
-            data += unescape(repeated) * int(count)
-        else:
-            data += PLAIN[letter]
-    return data + text[position:].encode()
 
 
 def frame(line: str, from_client: bool) -> bytes:

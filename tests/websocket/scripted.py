@@ -35,3 +35,7 @@ async def scripted(script: Script, head: str = "") -> AsyncIterator[str]:
     finally:
         server.close()
         await server.wait_closed()
+
+
+async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()

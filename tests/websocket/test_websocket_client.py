@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import trustme
-from peers import BINARY, CLOSE, PING, PONG, TEXT, close_payload, encode
-from scripted import scripted
+from peers import BINARY, CLOSE, PING, PONG, encode
+from scripted import nothing, scripted
 
 from typhoon.httpclient import HTTPClientError, HTTPRequest
 from typhoon.httpserver import HTTPServer
@@ -62,10 +62,6 @@ async def serving(**options: Any) -> AsyncIterator[str]:
     finally:
         server.stop()
         await server.close_all_connections()
-
-
-async def nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read()
 
 
 def test_messages_and_their_end(run):
@@ -184,32 +180,6 @@ def test_servers_that_do_not_switch(run, path, error, match):
     run(main)
 
 
-HEAD = "HTTP/1.1 101 Switching Protocols\r\n"
-GOOD = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
-
-
-@pytest.mark.parametrize(
-    ("head", "match"),
-    [
-        (HEAD + "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "Accept"),
-        (HEAD + GOOD.replace("{accept}", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") + "\r\n", "Accept"),
-        (HEAD + GOOD.replace("websocket", "h2c") + "\r\n", "Upgrade"),
-        (HEAD + GOOD.replace("Connection: Upgrade", "Connection: close") + "\r\n", "Connection"),
-        (HEAD + GOOD + "Sec-WebSocket-Protocol: other\r\n\r\n", "subprotocol not offered"),
-        (HEAD + GOOD + "Sec-WebSocket-Extensions: x-other\r\n\r\n", "extensions not offered"),
-        ("HTTP/1.1 101 Switching\nUpgrade: websocket\n\n", "malformed"),
-        ("no HTTP at all\r\n\r\n", "malformed"),
-    ],
-)
-def test_servers_that_switch_to_something_else(run, head, match):
-    async def main() -> None:
-        async with scripted(nothing, head) as url:
-            with pytest.raises(WebSocketError, match=match):
-                await websocket_connect(url)
-
-    run(main)
-
-
 def test_a_server_that_closes_or_is_not_there(run):
     async def main() -> None:
         async def close(reader: Any, writer: Any) -> None: ...
@@ -242,37 +212,6 @@ def test_urls_of_no_websocket(run, url):
     async def main() -> None:
         with pytest.raises(ValueError, match=r"http|fragment|host"):
             await websocket_connect(url)
-
-    run(main)
-
-
-@pytest.mark.parametrize(
-    ("frame", "code"),
-    [
-        (encode(TEXT, b"a"), 1002),  # masked
-        (encode(TEXT, b"\xff", masked=False), 1007),
-        (encode(BINARY, bytes(11), masked=False), 1009),
-        (encode(3, masked=False), 1002),
-    ],
-    ids=["masked", "not UTF-8", "too big", "opcode"],
-)
-def test_servers_that_break_the_rules(run, frame, code):
-    async def main() -> None:
-        seen: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-        async def break_rules(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(frame)
-            seen.set_result(await reader.read())
-
-        async with scripted(break_rules) as url:
-            ws = await websocket_connect(url, max_message_size=10)
-            assert await ws.read_message() is None
-            sent = await seen
-            assert sent[0] == 0x88
-            assert sent[1] & 0x80, "a client's frame is not masked"
-            assert bytes(a ^ b for a, b in zip(sent[6:8], sent[2:4], strict=True)) == (
-                close_payload(code)
-            )
 
     run(main)
 

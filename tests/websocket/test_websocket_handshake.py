@@ -1,4 +1,4 @@
-"""The opening handshake, as a server answers it (RFC 6455 §4.2)."""
+"""What a handler has to do with the opening handshake; its rules are in `handshakes/`."""
 
 from __future__ import annotations
 
@@ -15,84 +15,8 @@ from typhoon.websocket import WebSocketHandler, WebSocketProtocol13
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-def test_the_example_of_the_rfc(serve, loop_kind):
+def test_the_accepted_key():
     assert WebSocketProtocol13.compute_accept_value(KEY) == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-    peer = connect(serve(Application([("/", Echo)]), loop_kind=loop_kind))
-    headers = peer.response
-    assert headers.reason == "Switching Protocols"
-    assert headers.header("Upgrade") == "websocket"
-    assert headers.header("Connection") == "Upgrade"
-    assert headers.header("Sec-WebSocket-Accept") == peer.accept
-    assert headers.header("Sec-WebSocket-Protocol") is None
-    assert headers.header("Sec-WebSocket-Extensions") is None
-    assert headers.header("Content-Length") is None
-    peer.text("hello")
-    assert peer.read_text() == "hello"
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Upgrade": None, "Connection": None}, 400),
-        ({"Upgrade": "h2c"}, 400),
-        ({"Connection": "keep-alive"}, 400),
-        ({"Sec-WebSocket-Version": None}, 426),
-        ({"Sec-WebSocket-Version": "8"}, 426),
-        ({"Sec-WebSocket-Key": None}, 400),
-        ({"Sec-WebSocket-Key": "c2hvcnQ="}, 400),
-        ({"Sec-WebSocket-Key": "not base64, but 24 long!"}, 400),
-        ({"Origin": "http://evil.example"}, 403),
-    ],
-)
-def test_what_is_no_handshake_is_refused(serve, headers, status):
-    answer = refused(serve(Application([("/", Echo)])), headers)
-    assert answer.status == status
-    assert answer.header("Upgrade") is None
-    if status == 426:
-        assert answer.header("Sec-WebSocket-Version") == "13"
-
-
-def test_the_connection_serves_on_behind_a_refusal(serve):
-    server = serve(Application([("/", Echo)]))
-    client = server.connect()
-    assert client.get("/").status == 400
-    assert Peer(client).response.status == 101
-
-
-def test_header_names_and_lists_are_read_leniently(serve):
-    server = serve(Application([("/", Echo)]))
-    peer = connect(server, Upgrade="WebSocket", Connection="keep-alive, UPGRADE")
-    peer.text("hello")
-    assert peer.read_text() == "hello"
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({}, 101),
-        ({"Origin": "http://localhost"}, 101),
-        ({"Origin": "https://LOCALHOST"}, 101),
-        ({"Origin": "http://localhost/page"}, 101),
-        ({"Origin": "null"}, 403),
-        ({"Origin": "localhost"}, 403),
-        ({"Origin": "http://localhost:81"}, 403),
-        ({"Origin": "http://localhost.evil.example"}, 403),
-        ({"Sec-Websocket-Origin": "http://evil.example"}, 403),
-        ({"Origin": "http://trusted.example"}, 101),
-        ({"Origin": "http://trusted.example", "Sec-Fetch-Site": "cross-site"}, 101),
-        ({"Origin": "http://behind.proxy", "Sec-Fetch-Site": "same-origin"}, 101),
-        ({"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"}, 403),
-    ],
-)
-def test_origins(serve, headers, status):
-    server = serve(Application([("/", Echo)], trusted_origins=["http://trusted.example"]))
-    client = server.connect()
-    names = Peer.handshake.__get__(_Key())(headers)
-    assert client.request("GET", "/", names).status == status
-
-
-class _Key:
-    key = KEY
 
 
 class Permissive(Echo):

@@ -1,4 +1,4 @@
-//! Drives a decoder as a connection does, and writes down what came of it.
+//! Reads the bytes of cases, drives a decoder as a connection does, and writes down what came of it.
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use _core::http1::{
@@ -249,4 +249,35 @@ fn summary(head: &Head) -> String {
         }
     }
     words
+}
+
+/// The bytes that a case writes so: its README has the table.
+pub fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.extend_from_slice(before.as_bytes());
+        let kind = after.chars().next().expect("an escape");
+        rest = &after[1..];
+        match kind {
+            'r' => out.push(b'\r'),
+            'n' => out.push(b'\n'),
+            't' => out.push(b'\t'),
+            '0' => out.push(0),
+            '\\' => out.push(b'\\'),
+            'x' => {
+                out.push(u8::from_str_radix(&rest[..2], 16).expect("two hexadecimal digits"));
+                rest = &rest[2..];
+            }
+            '{' => {
+                let (repeat, behind) = rest.split_once('}').expect("a closing brace");
+                let (count, what) = repeat.split_once('*').expect("count*text");
+                out.extend(unescape(what).repeat(count.parse().expect("a count")));
+                rest = behind;
+            }
+            other => panic!("unknown escape \\{other}"),
+        }
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
 }

@@ -29,7 +29,7 @@ from typhoon.simple_httpclient.progress import NotingResolver, Progress
 from typhoon.tcpclient import TCPClient
 from typhoon.websocket.deflate import check_options
 from typhoon.websocket.errors import WebSocketClosedError, WebSocketError
-from typhoon.websocket.handshake import new_key
+from typhoon.websocket.handshake import check_subprotocols, new_key, offered_subprotocols
 from typhoon.websocket.opening import agreement, open_connection
 from typhoon.websocket.parameters import MAX_MESSAGE_SIZE, WebSocketParams
 from typhoon.websocket.protocol import WebSocketProtocol13
@@ -103,6 +103,8 @@ class WebSocketClientConnection(HTTPMessageDelegate):
     ) -> None:
         if compression_options is not None:
             check_options(compression_options)
+        if subprotocols:
+            check_subprotocols(subprotocols)
         self.request = request
         self.parsed: SplitResult = urlsplit(request.url)
         self.parsed_hostname = self.parsed.hostname
@@ -117,7 +119,7 @@ class WebSocketClientConnection(HTTPMessageDelegate):
         self.read_queue: deque[str | bytes] = deque()
         self._own_resolver = Resolver() if resolver is None else None
         self.tcp_client = TCPClient(NotingResolver(resolver=resolver or self._own_resolver))
-        self._subprotocols = subprotocols
+        self._subprotocols = subprotocols or offered_subprotocols(request.headers)
         self._on_message_callback = on_message_callback
         self._queued_size = 0
         self._readers: deque[Future[str | bytes | None]] = deque()

@@ -1,9 +1,11 @@
 """What permessage-deflate works by, and how both sides agree upon it (RFC 7692 §7.1)."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
 from typhoon.websocket.errors import WebSocketError
+from typhoon.websocket.handshake import TOKEN
 
 EXTENSION = "permessage-deflate"
 MAX_WINDOW_BITS = 15
@@ -17,6 +19,9 @@ OFFER = f"{EXTENSION}; client_max_window_bits"
 """What a client offers (RFC 7692 §7.1.2.2): the server may limit its window."""
 
 Parameters = dict[str, str | None]
+
+# A value in quotes is a token, too.
+_PARAMETER = re.compile(rf'({TOKEN.pattern})(?:\s*=\s*(?:({TOKEN.pattern})|"({TOKEN.pattern})"))?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,9 @@ class Deflate:
 
         Args:
             header: The client's Sec-WebSocket-Extensions.
+
+        Raises:
+            ValueError: It is malformed.
         """
         for name, parameters in parse_extensions(header):
             if name == EXTENSION and parameters is not None:
@@ -72,7 +80,10 @@ class Deflate:
         Raises:
             WebSocketError: The server answers what has not been offered.
         """
-        extensions = parse_extensions(header)
+        try:
+            extensions = parse_extensions(header)
+        except ValueError as error:
+            raise WebSocketError(f"the server's extensions are malformed: {error}") from None
         if not extensions:
             return None
         name, parameters = extensions[0]
@@ -140,19 +151,26 @@ def parse_extensions(header: str) -> list[tuple[str, Parameters | None]]:
     """The items of a Sec-WebSocket-Extensions header: names, and their parameters.
 
     None for parameters that repeat one another, which none may (RFC 7692 §7.1).
+
+    Raises:
+        ValueError: The header is malformed (RFC 6455 §9.1).
     """
     extensions: list[tuple[str, Parameters | None]] = []
     for item in header.split(","):
         name, *parts = (part.strip() for part in item.split(";"))
-        if not name:
-            continue
+        if not name and not parts:
+            continue  # lists may have empty items (RFC 9110 §5.6.1)
+        if not TOKEN.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of an extension")
         parameters: Parameters | None = {}
         for part in parts:
-            key, equals, value = part.partition("=")
-            key = key.strip()
-            if parameters is None or key in parameters:
+            matched = _PARAMETER.fullmatch(part)
+            if matched is None:
+                raise ValueError(f"{part!r} is no parameter of an extension")
+            key, value, quoted = matched.groups()
+            if parameters is not None and key in parameters:
                 parameters = None
-                break
-            parameters[key] = value.strip().strip('"') if equals else None
+            if parameters is not None:
+                parameters[key] = value if quoted is None else quoted
         extensions.append((name, parameters))
     return extensions

@@ -311,6 +311,9 @@ class WebSocketHandler(RequestHandler):
             connection = self.get_websocket_protocol()
             if connection is None:
                 self.set_header("Sec-WebSocket-Version", VERSION)
+                # RFC 9110 §15.5.22 wants it with a 426.
+                self.set_header("Upgrade", "websocket")
+                self.set_header("Connection", "Upgrade")
                 refusal = Refusal(426, "The version of the protocol has to be 13.")
             else:
                 refusal = refusal_of_key(headers)
@@ -354,7 +357,12 @@ class WebSocketHandler(RequestHandler):
             self._subprotocol = protocol._subprotocol = chosen
             self.set_header("Sec-WebSocket-Protocol", chosen)
         if protocol.params.compression_options is not None:
-            accepted = Deflate.accept(headers.get("Sec-WebSocket-Extensions", ""))
+            try:
+                accepted = Deflate.accept(headers.get("Sec-WebSocket-Extensions", ""))
+            except ValueError as error:
+                self.clear_header("Sec-WebSocket-Protocol")
+                self._refuse(400, f"Malformed Sec-WebSocket-Extensions: {error}.")
+                return
             if accepted is not None:
                 agreed, answer = accepted
                 protocol.compress(agreed)

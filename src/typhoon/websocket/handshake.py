@@ -4,12 +4,17 @@ import base64
 import binascii
 import hashlib
 import os
+import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from typhoon.httputil import HTTPHeaders, HTTPServerRequest
 
 VERSION = "13"
 """The version of the protocol, the only one there is (RFC 6455 §4.1)."""
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A token of HTTP (RFC 9110 §5.6.2)."""
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -42,6 +47,8 @@ def refusal_of(request: HTTPServerRequest) -> Refusal | None:
     headers = request.headers
     if request.method != "GET":
         return Refusal(405, "A WebSocket begins with a GET request.")
+    if request.version == "HTTP/1.0":
+        return Refusal(400, "A WebSocket begins with HTTP/1.1.")
     if "websocket" not in tokens(headers.get("Upgrade", "")):
         return Refusal(400, 'Can "Upgrade" only to "WebSocket".')
     if "upgrade" not in tokens(headers.get("Connection", "")):
@@ -59,6 +66,25 @@ def refusal_of_key(headers: HTTPHeaders) -> Refusal | None:
     if length != 16:
         return Refusal(400, "Missing or invalid Sec-WebSocket-Key.")
     return None
+
+
+def check_subprotocols(subprotocols: Sequence[str]) -> None:
+    """Raise `ValueError` if a client may not offer these (RFC 6455 §4.1)."""
+    for name in subprotocols:
+        if not TOKEN.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is no name of a subprotocol: letters, digits and !#$%&'*+-.^_`|~"
+            )
+    if len(set(subprotocols)) < len(subprotocols):
+        raise ValueError(f"a subprotocol is offered twice: {', '.join(subprotocols)}")
+
+
+def offered_subprotocols(headers: Mapping[str, str] | None) -> list[str]:
+    """The subprotocols that the application offers by a header of its own."""
+    for name, value in (headers or {}).items():
+        if name.lower() == "sec-websocket-protocol":
+            return [item.strip() for item in value.split(",")]
+    return []
 
 
 def response_error(headers: HTTPHeaders, key: str) -> str | None:
