@@ -46,6 +46,7 @@ PEERS = (
     Peer("picows", UVLOOP, ("sockets/picows_sockets.py",), ("picows", UVLOOP)),
     Peer("websockets", UVLOOP, ("sockets/websockets_sockets.py",), ("websockets", UVLOOP)),
 )
+PLAIN = Peer("plain sockets", UVLOOP, ("sockets/plain_sockets.py",), is_limit=True)
 ON_ALL_ADDRESSES = (Peer("typhoon", UVLOOP, (TYPHOON, str(ADDRESSES)), ("typhoon", UVLOOP)),)
 
 TASKS = (
@@ -71,7 +72,7 @@ TASKS = (
         "broadcast",
         "A text of 32 bytes to 1,000 subscribers, until all have it",
         "deliveries",
-        PEERS,
+        (*PEERS, PLAIN),
     ),
     Task(
         "ws-idle",

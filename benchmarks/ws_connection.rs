@@ -165,7 +165,7 @@ pub fn open(path: &str, port: u16, count: usize, addresses: usize) -> Result<Vec
     let mut all = Vec::with_capacity(count);
     open_into(&mut all, path, port, count, addresses).map_err(|error| {
         let opened = all.len();
-        format!("at connection {opened}: {error}")
+        format!("opening the first {opened} connections: {error}")
     })?;
     Ok(all)
 }
