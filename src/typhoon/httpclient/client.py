@@ -130,14 +130,12 @@ class AsyncHTTPClient(Configurable):
                     "fetch() takes no more arguments with an HTTPRequest: set its attributes"
                 )
             complete = request._with_defaults(self.defaults)
-        elif kwargs:
-            unix_socket = kwargs.pop("unix_socket", None)
-            request = HTTPRequest(request, **kwargs)
-            request.unix_socket = unix_socket
-            complete = request._with_defaults(self.defaults)
         else:
-            request = complete = HTTPRequest(request)  # which nobody else has
-            complete._fill_in(self.defaults)
+            unix_socket = kwargs.pop("unix_socket", None)
+            request = complete = HTTPRequest(request, **kwargs)  # which nobody else has
+            if unix_socket is not None:
+                request.unix_socket = unix_socket
+            request._complete(self.defaults)
         if not isinstance(complete.url, str):
             raise TypeError(f"the URL of a request is a str, not {complete.url!r}")
         future: Future[HTTPResponse] = self.io_loop.asyncio_loop.create_future()
@@ -148,8 +146,11 @@ class AsyncHTTPClient(Configurable):
             future, unanswered = unanswered, None  # whose error's traceback may refer to this
             if future is None:
                 raise RuntimeError("fetch_impl called its callback twice")
+            if response._error is None and (200 <= response.code < 300 or not raise_error):
+                future_set_result_unless_cancelled(future, response)
+                return
             error = response.error
-            if error is None or (not raise_error and response._is_status_error):
+            if error is None:
                 future_set_result_unless_cancelled(future, response)
             elif isinstance(error, asyncio.CancelledError):
                 future.cancel()  # the client was closed

@@ -3,7 +3,7 @@
 import datetime
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from typhoon.escape import utf8
@@ -107,6 +107,19 @@ class HTTPRequest:
     client_cert: str | None = None
     ssl_options: dict[str, Any] | ssl.SSLContext | None = None
     unix_socket: str | None = None
+    connect_timeout: float | None = None
+    request_timeout: float | None = None
+    follow_redirects: bool | None = None
+    max_redirects: int | None = None
+    user_agent: str | None = None
+    streaming_callback: Callable[[bytes], Awaitable[None] | None] | None = None
+    header_callback: Callable[[str], None] | None = None
+    allow_nonstandard_methods: bool | None = None
+    validate_cert: bool | None = None
+    allow_ipv6: bool | None = None
+    body_producer: BodyProducer | None = None
+    expect_100_continue: bool = False
+    decompress_response: bool | None = None
     _original: "HTTPRequest | None" = None
     """The application's request, of which this is the client's copy."""
 
@@ -152,21 +165,36 @@ class HTTPRequest:
             self.headers = headers
         if body is not None:
             self.body = body
-        self.connect_timeout = connect_timeout
-        self.request_timeout = request_timeout
-        self.follow_redirects = follow_redirects
-        self.max_redirects = max_redirects
-        self.user_agent = user_agent
-        self.streaming_callback = streaming_callback
-        self.header_callback = header_callback
-        self.allow_nonstandard_methods = allow_nonstandard_methods
-        self.validate_cert = validate_cert
-        self.allow_ipv6 = allow_ipv6
-        self.body_producer = body_producer
-        self.expect_100_continue = expect_100_continue
-        self.decompress_response = use_gzip if decompress_response is None else decompress_response
         self.start_time = time.time()
-        # Seldom given: an object with few attributes is made, and copied, much faster.
+        # An object with few attributes is made, and copied, much faster.
+        if connect_timeout is not None:
+            self.connect_timeout = connect_timeout
+        if request_timeout is not None:
+            self.request_timeout = request_timeout
+        if follow_redirects is not None:
+            self.follow_redirects = follow_redirects
+        if max_redirects is not None:
+            self.max_redirects = max_redirects
+        if user_agent is not None:
+            self.user_agent = user_agent
+        if streaming_callback is not None:
+            self.streaming_callback = streaming_callback
+        if header_callback is not None:
+            self.header_callback = header_callback
+        if allow_nonstandard_methods is not None:
+            self.allow_nonstandard_methods = allow_nonstandard_methods
+        if validate_cert is not None:
+            self.validate_cert = validate_cert
+        if allow_ipv6 is not None:
+            self.allow_ipv6 = allow_ipv6
+        if body_producer is not None:
+            self.body_producer = body_producer
+        if expect_100_continue:
+            self.expect_100_continue = True
+        if decompress_response is None:
+            decompress_response = use_gzip
+        if decompress_response is not None:
+            self.decompress_response = decompress_response
         if auth_username is not None:
             self.auth_username = auth_username
         if auth_password is not None:
@@ -219,7 +247,7 @@ class HTTPRequest:
     def body(self, value: bytes | str | None) -> None:
         self._body = utf8(value)
 
-    def _with_defaults(self, defaults: Mapping[str, Any]) -> "HTTPRequest":
+    def _with_defaults(self, defaults: dict[str, Any]) -> "HTTPRequest":
         """A copy for a client to work with, headers included, in which defaults are filled in."""
         request: HTTPRequest = object.__new__(type(self))
         request.__dict__.update(self.__dict__)
@@ -229,12 +257,21 @@ class HTTPRequest:
         request._fill_in(defaults)
         return request
 
-    def _fill_in(self, defaults: Mapping[str, Any]) -> None:
+    def _complete(self, defaults: dict[str, Any]) -> None:
+        """Fill in the defaults: what `_with_defaults` does, for a new request of the client's."""
+        if defaults.keys() <= _OPTIONAL:
+            self.__dict__ = {**defaults, **self.__dict__}  # where nothing is None
+        else:
+            self._fill_in(defaults)
+        if self._headers is not None:
+            self._headers = HTTPHeaders(self._headers)
+
+    def _fill_in(self, defaults: dict[str, Any]) -> None:
         """Take defaults for what is None."""
-        values = self.__dict__
         for name, value in defaults.items():
-            if name in values:
-                if values[name] is None:
-                    values[name] = value
-            elif getattr(self, name) is None:
+            if getattr(self, name) is None:
                 setattr(self, name, value)
+
+
+_OPTIONAL: Final = frozenset(name for name, value in vars(HTTPRequest).items() if value is None)
+"""Attributes of a request that are None if nothing is said of them."""

@@ -1,6 +1,7 @@
 """`SimpleAsyncHTTPClient`: which requests run, over which connections, and for how long."""
 
 import asyncio
+import functools
 import math
 import ssl
 import time
@@ -19,6 +20,7 @@ from typhoon.simple_httpclient.fetching import Fetch
 from typhoon.simple_httpclient.pool import Pool
 from typhoon.simple_httpclient.progress import NotingResolver, Progress
 from typhoon.simple_httpclient.route import Route
+from typhoon.simple_httpclient.usual import plan_of
 from typhoon.tcpclient import TCPClient
 
 _RESOLUTION: Final = 0.002
@@ -86,6 +88,7 @@ class SimpleAsyncHTTPClient(QueueingHTTPClient):
         self._timer: asyncio.TimerHandle | None = None
         self._next_look = math.inf
         self.digests = DigestMemory()
+        self._plan_of = functools.lru_cache(maxsize=256)(plan_of)
         self._connector = Connector(self.tcp_client, self.digests)
         self.pool: Pool[Connection] = Pool(self._connect)
 

@@ -32,6 +32,7 @@ from typhoon.simple_httpclient.progress import Progress
 from typhoon.simple_httpclient.redirects import is_followed, next_request
 from typhoon.simple_httpclient.route import Route, route_of
 from typhoon.simple_httpclient.target import parse_target
+from typhoon.simple_httpclient.usual import Plan, is_usual
 
 if TYPE_CHECKING:
     from typhoon.httputil import HTTPHeaders
@@ -96,7 +97,7 @@ class Fetch:
     def begin(self) -> None:
         """Send the request, now or as soon as there is a connection."""
         try:
-            sent = is_plain(self._request) and self._send_at_once()
+            sent = self._send_at_once()
         except Exception:
             sent = False  # the task meets the same error, and answers with it
         if not sent:
@@ -120,14 +121,19 @@ class Fetch:
     def _send_at_once(self) -> bool:
         """Whether the request could be sent on an idle connection."""
         request = self._request
-        target, route, headers = self._prepare()
+        if is_usual(request):
+            target, route, headers = self._plan()
+        elif is_plain(request):
+            target, route, headers = self._prepare()
+        else:
+            return False
         pool = self._client.pool
         while (connection := pool.take_idle(route)) is not None and connection.has_input():
             _give_up(pool, route, connection)
         if connection is None:
             return False
         try:
-            connection.send_request(request.method, target, headers, request.body, self)
+            connection.send_request(request.method, target, headers, request._body, self)
         except Exception:
             pool.release(route, connection)
             raise
@@ -228,7 +234,7 @@ class Fetch:
     async def _exchange(self, fresh: bool) -> Reply:
         """Send the request and take in its response; again if a pooled connection was stale."""
         progress, pool = self.progress, self._client.pool
-        target, route, headers = self._prepare()
+        target, route, headers = self._plan() if is_usual(self._request) else self._prepare()
         while True:
             connection = await self._connect(route, fresh)
             reused = connection.exchanges > 0
@@ -294,14 +300,24 @@ class Fetch:
 
     # Both
 
+    def _plan(self) -> Plan:
+        """What a usual request needs."""
+        request = self._request
+        return self._client._plan_of(
+            request.url,
+            request.user_agent,
+            request.decompress_response,
+            request.validate_cert,
+            vars(request).get("ssl_options"),
+        )
+
     def _prepare(self) -> "tuple[str, Route, HTTPHeaders]":
-        """What the request needs: its target, its route and its headers."""
+        """What another request needs: its target, its route and its headers."""
         request = self._request
         target = parse_target(request.url)
         route = route_of(request, target)
         headers = request_headers(request, target)
         if route.proxy is not None:
-            headers = headers.copy()
             headers.pop("Proxy-Authorization", None)  # not for the server (RFC 9110 §11.7.2)
             if route.is_forwarded and route.proxy.authorization is not None:
                 headers["Proxy-Authorization"] = route.proxy.authorization
@@ -309,7 +325,6 @@ class Fetch:
             if self._authentication is None:
                 memory = self._client.digests
                 self._authentication = Authentication(memory, request, target, route)
-            headers = headers.copy()
             self._authentication.add_to(headers)
         return route.target_of(target), route, headers
 

@@ -1,7 +1,6 @@
 """The headers of a request: the application's, and those that it needs beside them."""
 
 import base64
-import functools
 from typing import Final
 
 import typhoon
@@ -14,37 +13,13 @@ from typhoon.simple_httpclient.target import Target
 _USER_AGENT: Final = f"Typhoon/{typhoon.version}"
 
 
-@functools.lru_cache(maxsize=256)
-def _usual_headers(authority: str, user_agent: str, decompress: bool) -> HTTPHeaders:
-    """The headers of a request to which nothing is special."""
-    headers = HTTPHeaders()
-    headers["Host"] = authority
-    headers["User-Agent"] = user_agent or _USER_AGENT
-    if decompress:
-        headers["Accept-Encoding"] = accept_encoding()
-    return headers
-
-
 def request_headers(request: HTTPRequest, target: Target) -> HTTPHeaders:
     """The headers to send: those of the request, and those that it needs beside them.
-
-    They may be shared with other requests: a copy may be changed.
 
     Raises:
         ValueError: The request contradicts itself.
         KeyError: The method is unknown.
     """
-    if (
-        request.method == "GET"
-        and request.body is None
-        and request.body_producer is None
-        and request.auth_username is None
-        and target.credentials is None
-        and not request._headers
-    ):
-        return _usual_headers(
-            target.authority, request.user_agent or "", bool(request.decompress_response)
-        )
     check_method(request)
     headers = request.headers.copy()
     headers.setdefault("Host", target.authority)

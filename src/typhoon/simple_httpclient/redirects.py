@@ -30,7 +30,7 @@ from typhoon.httputil import HTTPHeaders
 from typhoon.simple_httpclient.errors import HTTPRedirectError
 from typhoon.simple_httpclient.target import Target, parse_target
 
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 _CONTENT_HEADERS: Final = (
     "Content-Digest",

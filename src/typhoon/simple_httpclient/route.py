@@ -1,6 +1,5 @@
 """The route of a request: what decides over which connections it can go."""
 
-import functools
 import socket
 from typing import NamedTuple
 
@@ -56,12 +55,6 @@ class Route(NamedTuple):
         return authority_of(self.host, self.port)
 
 
-@functools.lru_cache(maxsize=256)
-def _plain_route(host: str, port: int) -> Route:
-    """The route that most requests have."""
-    return Route(host, port)
-
-
 def route_of(request: HTTPRequest, target: Target, tunnels: bool = False) -> Route:
     """The route of a request to `target`.
 
@@ -74,15 +67,6 @@ def route_of(request: HTTPRequest, target: Target, tunnels: bool = False) -> Rou
         ValueError: The request's settings contradict each other, or are not complete.
     """
     tls = settings_of(request) if target.scheme == "https" else None
-    if (
-        tls is None
-        and not request.proxy_host
-        and not request.proxy_port
-        and request.unix_socket is None
-        and request.network_interface is None
-        and request.allow_ipv6 is not False
-    ):
-        return _plain_route(target.host, target.port)
     unix_socket = request.unix_socket
     if request.proxy_host or request.proxy_port:
         if unix_socket is not None:
