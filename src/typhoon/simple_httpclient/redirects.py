@@ -8,8 +8,9 @@
 
 What a redirect to another origin (scheme, host or port) does not take along: Authorization and
 Cookie, user names and passwords (also those in the URL), client certificates; Proxy-Authorization,
-unless a proxy is set, which it is for. That holds for the rest of the chain, should it lead back. An `ssl.SSLContext` is
-used on: give one with a client certificate to requests that are not redirected elsewhere.
+unless a proxy is set, which it is for. That holds for the rest of the chain, should it lead back.
+An `ssl.SSLContext` is used on: give one with a client certificate to requests that are not
+redirected elsewhere.
 
 A redirect from https to http is followed, as browsers and curl do; it leads to another origin, so
 nothing that is secret goes over it. To see redirects oneself: `follow_redirects=False`.
