@@ -112,7 +112,7 @@ class Listener(HTTPMessageDelegate):
     def headers_received(self, start_line, headers) -> None:
         reason = written(start_line.reason.encode("latin-1"))
         self.events.append(f"head {start_line.code} {reason}".rstrip())
-        self.events += [f"field {name}: {value}" for name, value in headers.get_all()]
+        self.events += [f"field {name}: {value}".rstrip() for name, value in headers.get_all()]
 
     def data_received(self, chunk: bytes) -> None:
         self.data += chunk
