@@ -372,6 +372,34 @@ def test_a_request_that_cannot_be_sent_leaves_it_as_it_is(run: Main) -> None:
     run(main)
 
 
+def test_what_is_read_while_a_delegate_works_goes_elsewhere(run: Main) -> None:
+    """The connections of a thread share their buffer."""
+
+    def come(connection: Connection, data: bytes) -> None:
+        connection.get_buffer(-1)[: len(data)] = data
+        connection.buffer_updated(len(data))
+
+    async def main() -> None:
+        async with connected() as (first, _), connected() as (second, _):
+            other = begin(second)
+
+            class Reading(Delegate):
+                def data_received(self, chunk: bytes) -> None:
+                    super().data_received(chunk)
+                    if not other.done():
+                        come(second, OK + b"Content-Length: 99\r\n\r\n" + b"x" * 99)
+
+            reading = Reading()
+            reply = begin(first, delegate=reading, streams=True)
+            chunks = b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+            come(first, OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+            await reply
+            assert reading.chunks == [b"one", b"two"]
+            assert (await other)[4] == b"x" * 99
+
+    run(main)
+
+
 def test_an_exchange_that_is_aborted_tells_nobody(run: Main) -> None:
     async def main() -> None:
         async with connected() as (connection, peer):
