@@ -18,7 +18,7 @@ from typhoon.httpserver import HTTPServer
 from typhoon.web import Application
 from typhoon.websocket import websocket_connect
 
-SIZES = [0, 1, 125, 126, 65535, 65536, 1 << 20, 16 << 20]
+SIZES = [0, 1, 125, 126, 127, 65535, 65536, 1 << 20, 16 << 20]
 LIMIT = 16 << 20
 
 
