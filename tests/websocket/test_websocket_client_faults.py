@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from peers import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, close_payload, encode
 
-from support import without_collector
+from support import TIMEOUT, without_collector
 from typhoon.httpclient import HTTPClientError, Stage
 from typhoon.simple_httpclient import HTTPTimeoutError
 from typhoon.testing import bind_unused_port
@@ -442,13 +442,15 @@ def test_cancelling_what_waits(run, what):
     run(main)
 
 
-def test_closing_while_much_is_to_be_written(run):
+def test_closing_while_much_is_to_be_written(run, monkeypatch):
+    monkeypatch.setattr("typhoon.websocket.protocol.CLOSE_TIMEOUT", TIMEOUT)
     received = []
 
     async def script(end: End) -> None:
         await end.shake_hands()
         await asyncio.sleep(0.05)
-        await end.gone()
+        while len(end.received) < (1 << 23) + 14 + 8:  # the message, and Close
+            end.received += await end.loop.sock_recv(end.socket, 1 << 16)
         received.append(len(end.received))
 
     async def main() -> None:
