@@ -51,7 +51,7 @@ def running_nginx(
     # What nginx before 1.0 called false it calls off.
     text = text.replace("proxy_redirect false;", "proxy_redirect off;")
     for documented, real in servers.items():
-        text = text.replace(f"127.0.0.1:{documented};", f"127.0.0.1:{real};")
+        text = re.sub(rf"127\.0\.0\.1:{documented}(?=[; ])", f"127.0.0.1:{real}", text)
     own = "".join(f"{name}_temp_path {folder}/{name};\n" for name in _FOLDERS)
     if "access_log" not in text:
         own += "access_log off;\n"

@@ -9,7 +9,6 @@ The same chat over WebSockets is next door, in chat_websocket.
 
 import argparse
 import asyncio
-import itertools
 import signal
 import time
 from collections import deque
@@ -29,14 +28,15 @@ class Room:
     """The last messages, and who waits for the next one."""
 
     def __init__(self) -> None:
-        # Numbers start at the clock: after a restart they are higher than all that pages know.
-        self.numbers = itertools.count(time.time_ns() // 1_000_000)
+        self.number = 0
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.waiting: set[asyncio.Future[None]] = set()
 
     def add(self, name: str, text: str) -> None:
-        number = next(self.numbers)
-        self.messages.append({"number": number, "name": name, "text": text, "time": time.time()})
+        now = time.time()
+        # By the clock, numbers grow across restarts too: after one, pages know lower ones only.
+        self.number = max(self.number + 1, int(now * 1000))
+        self.messages.append({"number": self.number, "name": name, "text": text, "time": now})
         for waiter in self.waiting:
             if not waiter.done():
                 waiter.set_result(None)

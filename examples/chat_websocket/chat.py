@@ -9,7 +9,6 @@ Page and style are those of the chat by long polling next door; what differs is 
 
 import argparse
 import asyncio
-import itertools
 import json
 import signal
 import time
@@ -32,8 +31,7 @@ class Room:
     """The last messages, and everybody who is there."""
 
     def __init__(self) -> None:
-        # Numbers start at the clock: after a restart they are higher than all that pages know.
-        self.numbers = itertools.count(time.time_ns() // 1_000_000)
+        self.number = 0
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.people: set[ChatHandler] = set()
 
@@ -41,8 +39,10 @@ class Room:
         """Tell everybody. The key tells messages apart: one that is here already came twice."""
         if any(message["key"] == key for message in self.messages):
             return
-        number = next(self.numbers)
-        message = {"number": number, "name": name, "text": text, "key": key, "time": time.time()}
+        now = time.time()
+        # By the clock, numbers grow across restarts too: after one, pages know lower ones only.
+        self.number = max(self.number + 1, int(now * 1000))
+        message = {"number": self.number, "name": name, "text": text, "key": key, "time": now}
         self.messages.append(message)
         for person in self.people:
             try:
