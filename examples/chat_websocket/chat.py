@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from typhoon.web import Application, RequestHandler, StaticFileHandler
-from typhoon.websocket import WebSocketClosedError, WebSocketHandler
+from typhoon.websocket import WebSocketHandler, broadcast
 
 HERE = Path(__file__).resolve().parent
 CHAT = HERE.parent / "chat"
@@ -44,11 +44,7 @@ class Room:
         self.number = max(self.number + 1, int(now * 1000))
         message = {"number": self.number, "name": name, "text": text, "key": key, "time": now}
         self.messages.append(message)
-        for person in self.people:
-            try:
-                person.write_message({"messages": [message]})
-            except WebSocketClosedError:
-                pass  # on its way out
+        broadcast(self.people, {"messages": [message]})
 
     def after(self, number: int) -> list[dict[str, Any]]:
         """The messages with higher numbers."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from storage import Message
 
-from typhoon.websocket import WebSocketClosedError
+from typhoon.websocket import broadcast
 
 if TYPE_CHECKING:
     from handlers import LiveHandler
@@ -51,9 +51,4 @@ class LiveFeed:
             if not waiter.done():
                 waiter.set_result(None)
         for pages in filter(None, self.pages.values()):
-            news = next(iter(pages)).for_script([message])  # written once for each language
-            for page in pages:
-                try:
-                    page.write_message(news)
-                except WebSocketClosedError:
-                    pass  # on its way out; it asks again
+            broadcast(pages, next(iter(pages)).for_script([message]))

@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import browsers
 from cutting_proxy import running_cutting_proxy
-from example_programs import ExampleProcess
+from example_programs import EXAMPLES, ExampleProcess
 from proxy import needs_nginx, running_nginx, wrapped
 
 pytestmark = browsers.marks
@@ -217,8 +217,8 @@ def test_the_page_goes_on_by_long_polling_where_websockets_are_cut_off_and_comes
         assert proxy.refused >= 2
 
 
-CHAT_CLUSTER = """
-upstream feed { server 127.0.0.1:8888; keepalive 16; }
+WITHOUT_UPGRADE = """
+upstream feed { server 127.0.0.1:8001; keepalive 16; }
 server {
     listen 80;
     location / {
@@ -233,15 +233,27 @@ server {
 
 
 @needs_nginx
-def test_behind_an_nginx_without_websockets_the_page_polls(
-    feed: ExampleProcess, browse: Callable[..., Browser], tmp_path: Path
+@pytest.mark.parametrize(
+    ("configuration", "way"),
+    [
+        (WITHOUT_UPGRADE, "polling"),
+        ((EXAMPLES / "nginx.conf").read_text("utf-8"), "websocket"),
+    ],
+    ids=["without WebSockets", "examples/nginx.conf"],
+)
+def test_behind_nginx(
+    feed: ExampleProcess,
+    browse: Callable[..., Browser],
+    tmp_path: Path,
+    configuration: str,
+    way: str,
 ) -> None:
-    folder = tmp_path / "nginx"
-    with running_nginx(wrapped(CHAT_CLUSTER), folder, {8888: feed.port}) as connect:
+    ports = {8001: feed.port, 8002: feed.port}
+    with running_nginx(wrapped(configuration), tmp_path / "nginx", ports) as connect:
         _, port = connect().socket.getpeername()
         ada, grace = browse(port), browse(port)
         ada.sign_in("ada")
-        grace.until_live_by("polling")
+        grace.until_live_by(way)
         for text in ("one", "two"):
             ada.post(text)
             grace.until_shown(text)
