@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -256,6 +256,24 @@ def test_long_connections_through_nginx(serve: Callable[..., Server], tmp_path: 
             heard.append(json.loads(reader.response().text))
         assert [message["text"] for message in heard] == ["one", "two"]
         assert len({message["server"] for message in heard}) == 1, "ip_hash"
+
+
+class EventsHandler(web.RequestHandler):
+    async def get(self) -> None:
+        await self.send_events(self.events())
+
+    async def events(self) -> AsyncIterator[str]:
+        yield f"you are at {self.request.remote_ip}"
+        await asyncio.Event().wait()
+
+
+@needs_nginx
+def test_events_through_the_same_nginx(serve: Callable[..., Server], tmp_path: Path) -> None:
+    port = serve(web.Application([("/events", EventsHandler)]), xheaders=True).port
+    with running_nginx(wrapped(CHAT), tmp_path, {10000: port, 10001: port}) as connect:
+        client = connect()
+        client.send(b"GET /events HTTP/1.1\r\nHost: chat.rootk.com\r\nX-Real-IP: 4.4.4.4\r\n\r\n")
+        assert client.read_until(b"\n\n").endswith(b"data: you are at 127.0.0.1\n\n")
 
 
 COROUTINE = """
