@@ -1,6 +1,6 @@
 // One WebSocket in both directions, opened again whenever it is lost.
 
-import { latest, onSend, pause, show, showState } from "/page.js";
+import { latest, onSend, pause, show, showState, showUnsent } from "/page.js";
 
 /** What was written and has not come back yet: sent again when there is a connection again. */
 const outbox = new Map();
@@ -24,6 +24,7 @@ function listen() {
       const { messages } = JSON.parse(data);
       for (const { key } of messages) outbox.delete(key);
       show(messages);
+      showUnsent(outbox.values());
     });
     socket.addEventListener("close", () => lost(opened));
   });
@@ -32,6 +33,7 @@ function listen() {
 onSend((message) => {
   const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
   outbox.set(key, { ...message, key });
+  showUnsent(outbox.values());
   send(outbox.get(key));
 });
 

@@ -65,7 +65,7 @@ class FeedHandler(RequestHandler):
 
     def get_user_locale(self) -> Locale | None:
         """The language that was chosen on the page; else the browser says what it likes."""
-        code = self.get_cookie(LANGUAGE)
+        code = self.get_cookie(LANGUAGE) or ""
         return Locale.get(code) if code in get_supported_locales() else None
 
     def keep_cookie(self, name: str, value: str, signed: bool = False) -> None:

@@ -115,9 +115,12 @@ def test_what_is_written_while_the_server_is_away_is_not_lost(
     chat.stop()
     browsers.until(ada, "document.getElementById('state').dataset.state === 'waiting'")
     say(ada, "Is anybody there?", "Ada")
+    over_websocket = "websocket" in chat.command[1]
+    kept = "getElementById('unsent').textContent" if over_websocket else "forms[0].text.value"
+    browsers.until(ada, f"document.{kept}.includes('Is anybody there?')")
     chat.start()
     browsers.until(ada, LIVE)
-    if "websocket" not in " ".join(chat.command):
-        browsers.until(ada, "document.getElementsByName('text')[0].value === 'Is anybody there?'")
+    if not over_websocket:
         say(ada, "")
     until_texts(ada, ["Is anybody there?"])
+    browsers.until(ada, "document.getElementById('unsent').children.length === 0")

@@ -62,6 +62,13 @@ export function show(messages) {
   if (atEnd) room.scrollTop = room.scrollHeight;
 }
 
+/** Show what was written and is not among the messages yet, below them. */
+export function showUnsent(messages) {
+  const items = [...messages].map((message) => bubble({ ...message, time: Date.now() / 1000 }));
+  byId("unsent").replaceChildren(...items);
+  if (items.length) room.scrollTop = room.scrollHeight;
+}
+
 /** Call `send({name, text})` when somebody writes; if it fails, the text is put back. */
 export function onSend(send) {
   let sent = Promise.resolve(); // one after the other, so that they arrive in this order

@@ -106,7 +106,7 @@ class WebSocketHandler(RequestHandler):
 
     # What applications override.
 
-    def open(self, *args: str, **kwargs: str) -> Awaitable[None] | None:
+    def open(self, *args: Any, **kwargs: Any) -> Awaitable[None] | None:
         """Override to do something when the connection is there.
 
         Gets the groups of the URL pattern, as `get` of other handlers. May be a coroutine, for
