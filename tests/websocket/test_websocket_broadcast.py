@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 import struct
+import threading
+import weakref
 import zlib
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from peers import BINARY, CLOSE, TEXT, Events, Noting, Peer, connect, encode
 
 from authority import Authority, make_authority
-from support import Server, StreamServer
+from support import TIMEOUT, Server, StreamServer, without_collector
 from typhoon.httpserver import HTTPServer
 from typhoon.web import Application
 from typhoon.websocket import WebSocketHandler, broadcast, websocket_connect
@@ -317,7 +319,76 @@ def test_clients_too(serve, run):
         assert broadcast(connections, "hello") == 2
         for connection in connections:
             connection.close()
+            while await connection.read_message() is not None:
+                pass
 
     run(main)
     events = [room.events.next() for _ in range(11)]
     assert [event[0] for event in events].count("sent") == 5
+
+
+def test_it_keeps_nothing_alive(serve, loop_kind):
+    closed = threading.Event()
+    refs: list[weakref.ref[Any]] = []
+
+    class Watched(Compressing):
+        def open(self, *args: str) -> None:
+            refs.extend(map(weakref.ref, (self, self.ws_connection, self.request)))
+            super().open(*args)
+
+        def on_close(self) -> None:
+            super().on_close()
+            if not self.members:
+                closed.set()
+
+    room = Room(serve, Watched, loop_kind=loop_kind)
+    with without_collector():
+        offers = ["", "permessage-deflate", "permessage-deflate; server_no_context_takeover"]
+        peers = [room.join(Sec_WebSocket_Extensions=offer) for offer in offers]
+        assert room.broadcast(TEXT_TO_COMPRESS) == 3
+        for peer in peers:
+            peer.receive()
+            peer.close()
+            assert peer.receive().opcode == CLOSE
+            assert peer.is_closed()
+        assert closed.wait(TIMEOUT)
+        room.server.call()
+        assert [ref() for ref in refs] == [None] * 9
+
+
+def test_thousands_that_close_at_once(serve, loop_kind):
+    room = Room(serve, loop_kind=loop_kind)
+    peers = [room.join() for _ in range(300)]
+
+    def close_all() -> int:
+        for member in list(room.members):
+            member.close(4000, "all of you")
+            broadcast(room.members, "to those that are still there")
+        return broadcast(room.members, "to nobody")
+
+    assert room.server.call(close_all) == 0
+    for peer in peers:
+        while (frame := peer.receive()).opcode == TEXT:
+            pass
+        assert frame.close == (4000, "all of you")
+        peer.close(4000)
+    assert all(peer.is_closed() for peer in peers)
+    assert [room.events.next()[0] for _ in peers] == ["close"] * len(peers)
+    assert not room.members
+
+
+def test_a_server_that_stops_tells_all(serve, loop_kind):
+    room = Room(serve, loop_kind=loop_kind)
+    peers = [room.join() for _ in range(100)]
+    silent = room.join()
+    stopping = asyncio.run_coroutine_threadsafe(
+        room.server.http_server.close_all_connections(), room.server.loop
+    )
+    for peer in peers:
+        assert peer.receive().close[0] == 1001
+        peer.close(1001)
+        assert peer.is_closed()
+    assert silent.receive().close[0] == 1001
+    # Who does not answer is not waited for.
+    stopping.result(TIMEOUT)
+    assert not room.server.http_server._connections
