@@ -57,7 +57,9 @@ class Wsproto:
 
     async def next(self) -> Event:
         while not self.received:
-            self.connection.receive_data(await self.reader.read(1 << 16) or None)
+            data = await self.reader.read(1 << 16)
+            assert data, "the connection was cut off"
+            self.connection.receive_data(data)
             self.received = list(self.connection.events())
         return self.received.pop(0)
 
@@ -158,8 +160,9 @@ def test_our_client_and_its_server(run, authority: Authority, deflate, tls):
                     # Each piece of a message goes back as a frame.
                     await peer.send(event)
             await peer.send(event.response())
-            ended.set_result((event.code, event.reason))
             writer.close()
+            await writer.wait_closed()
+            ended.set_result((event.code, event.reason))
 
         ours = authority.server_context() if tls else None
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=ours)
@@ -172,15 +175,14 @@ def test_our_client_and_its_server(run, authority: Authority, deflate, tls):
         )
         assert ws.selected_subprotocol == "b"
         assert ("Sec-WebSocket-Extensions" in ws.headers) == (deflate is not None)
+        ws.ping(b"1")
         for payload in payloads(deflate):
             await ws.write_message(payload, isinstance(payload, bytes))
             assert await ws.read_message() == payload
-        ws.ping(b"1")
         ws.close(1000, "bye")
         assert await ws.read_message() is None
         assert await ended == (1000, "bye")
         assert ws.close_code == 1000
         server.close()
-        await server.wait_closed()
 
     run(main)
