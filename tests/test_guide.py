@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -79,7 +80,15 @@ def usual_client() -> Iterator[None]:
     AsyncHTTPClient._restore_configuration(saved)
 
 
-@pytest.mark.usefixtures("clean_locale", "usual_client")
+@pytest.fixture
+def clean_log() -> Iterator[None]:
+    logger = logging.getLogger("typhoon")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("clean_locale", "usual_client", "clean_log")
 @pytest.mark.parametrize("page", PAGES, ids=names_of)
 def test_code(
     page: Path, serve: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
