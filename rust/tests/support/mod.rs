@@ -1,5 +1,6 @@
 //! Reads the bytes of cases, drives a decoder as a connection does, and writes down what came of it.
 #![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::expect_used)]
 
 use _core::http1::{
     BodyLength, Decoder, Encoder, Error, Event, Head, Limits, MAX_HEAD_SIZE, Role, StartLine,
