@@ -22,14 +22,12 @@ class Ticket:
 
     Attributes:
         context: Where the fetch was called, and its callbacks run.
-        enqueued: When that was, on the clock of `time.monotonic`.
     """
 
-    __slots__ = ("context", "enqueued")
+    __slots__ = ("context",)
 
     def __init__(self) -> None:
         self.context = contextvars.copy_context()
-        self.enqueued = time.monotonic()
 
 
 class QueueingHTTPClient(AsyncHTTPClient):
@@ -87,7 +85,7 @@ class QueueingHTTPClient(AsyncHTTPClient):
         limits = [limit for limit in (request.connect_timeout, request.request_timeout) if limit]
         timeout = self.io_loop.call_later(min(limits), self._expire, ticket) if limits else None
         self.queue.append((ticket, request, callback))
-        self.waiting[ticket] = (request, callback, timeout, ticket.enqueued)
+        self.waiting[ticket] = (request, callback, timeout, time.monotonic())
         gen_log.debug(
             "max_clients limit reached, request queued. %d active, %d queued requests.",
             len(self.active),

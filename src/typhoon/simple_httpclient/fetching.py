@@ -48,8 +48,8 @@ def _give_up(pool: Pool[Connection], route: Route, connection: Connection) -> No
     pool.release(route, connection)
 
 
-class Fetch:
-    """One fetch. It is also what a connection tells of the response to a plain request.
+class Fetch(Progress):
+    """One fetch, and how far it is. A connection tells it of the response to a plain request.
 
     Attributes:
         deadline: When it has to be over, on the clock of `time.monotonic`.
@@ -61,12 +61,10 @@ class Fetch:
         "_client",
         "_connection",
         "_queued",
-        "_request",
         "_route",
         "_task",
         "_ticket",
         "deadline",
-        "progress",
     )
 
     _authentication: Authentication | None
@@ -82,17 +80,16 @@ class Fetch:
         callback: ResponseCallback,
         queued: float,
     ) -> None:
+        Progress.__init__(self, request)  # super() takes longer
         self._client = client
         self._ticket = ticket
-        self._request = request
         self._callback = callback
         self._queued = queued
         self._authentication = None
         self._connection = None
         self._task = None
-        self.progress = progress = Progress(request)
         timeout = request.request_timeout
-        self.deadline = progress.started + timeout if timeout else math.inf
+        self.deadline = self.started + timeout if timeout else math.inf
 
     def begin(self) -> None:
         """Send the request, now or as soon as there is a connection."""
@@ -114,13 +111,13 @@ class Fetch:
         """The deadline has passed. (A task sees to it itself.)"""
         if (connection := self._connection) is not None:
             self._note_stage(connection)
-            self._stop(HTTPTimeoutError(f"Timeout {self.progress.phrase}"))
+            self._stop(HTTPTimeoutError(f"Timeout {self.phrase}"))
 
     # At once
 
     def _send_at_once(self) -> bool:
         """Whether the request could be sent on an idle connection."""
-        request = self._request
+        request = self.request
         if is_usual(request):
             target, route, headers = self._plan()
         elif is_plain(request):
@@ -138,9 +135,8 @@ class Fetch:
             pool.release(route, connection)
             raise
         self._connection, self._route = connection, route
-        progress = self.progress
-        progress.stage = Stage.WAITING
-        progress.sent = time.monotonic() - progress.started
+        self.stage = Stage.WAITING
+        self.sent = time.monotonic() - self.started
         self._client._watch(self)
         return True
 
@@ -154,7 +150,7 @@ class Fetch:
         try:
             response = self._take(reply)
         except Exception as error:
-            self.progress.place = self._route.place
+            self.place = self._route.place
             self._fail(error)
             return
         if response is None:
@@ -168,7 +164,7 @@ class Fetch:
             self._note_stage(connection)
         self._give_back()
         if isinstance(error, ExchangeError):
-            if error.args[0] == "closed" and self._request.method in _IDEMPOTENT:
+            if error.args[0] == "closed" and self.request.method in _IDEMPOTENT:
                 self._begin_task(self._run(fresh=True))
                 return
             error = failure(error)
@@ -176,7 +172,7 @@ class Fetch:
 
     def _note_stage(self, connection: Connection) -> None:
         """What the client waits for, and of whom: only a failure tells."""
-        self.progress.stage, self.progress.place = stage_of(connection), self._route.place
+        self.stage, self.place = stage_of(connection), self._route.place
 
     def _give_back(self) -> None:
         """Leave the connection to the pool."""
@@ -214,7 +210,6 @@ class Fetch:
         Args:
             fresh: Whether the first request needs a connection of its own.
         """
-        progress = self.progress
         left = None if self.deadline == math.inf else max(0, self.deadline - time.monotonic())
         limit = asyncio.timeout(left)
         try:
@@ -226,21 +221,21 @@ class Fetch:
                     fresh = False
         except TimeoutError:
             if limit.expired():
-                raise HTTPTimeoutError(f"Timeout {progress.phrase}") from None
+                raise HTTPTimeoutError(f"Timeout {self.phrase}") from None
             raise
         finally:
             del limit  # which refers to the task, and that to its error, whose traceback leads here
 
     async def _exchange(self, fresh: bool) -> Reply:
         """Send the request and take in its response; again if a pooled connection was stale."""
-        progress, pool = self.progress, self._client.pool
-        target, route, headers = self._plan() if is_usual(self._request) else self._prepare()
+        pool = self._client.pool
+        target, route, headers = self._plan() if is_usual(self.request) else self._prepare()
         while True:
             connection = await self._connect(route, fresh)
             reused = connection.exchanges > 0
-            progress.place = route.place
-            progress.stage = Stage.WAITING
-            progress.sent = progress.seconds()
+            self.place = route.place
+            self.stage = Stage.WAITING
+            self.sent = self.seconds()
             if reused and connection.has_input():
                 # It has been closed; or what has come would be taken for the response.
                 _give_up(pool, route, connection)
@@ -263,23 +258,23 @@ class Fetch:
     async def _exchange_on(
         self, connection: Connection, target: str, headers: "HTTPHeaders"
     ) -> Reply:
-        request, progress = self._request, self.progress
+        request = self.request
         try:
             if is_plain(request):
                 waiter: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
                 connection.send_request(request.method, target, headers, request.body, waiter)
                 return await waiter
             limit = self._client.body_limit
-            exchange = Exchange(request, connection, progress, limit, self._leads_on)
+            exchange = Exchange(request, connection, self, limit, self._leads_on)
             return await exchange.run(target, headers)
         except BaseException:
-            if progress.stage is Stage.WAITING or connection.received:
-                progress.stage = stage_of(connection)
+            if self.stage is Stage.WAITING or connection.received:
+                self.stage = stage_of(connection)
             raise
 
     def _may_be_sent_again(self, error: ExchangeError) -> bool:
         """Whether it makes no difference if the server has seen the request."""
-        request = self._request
+        request = self.request
         return (
             error.args[0] == "closed"
             and request.method in _IDEMPOTENT
@@ -287,13 +282,13 @@ class Fetch:
         )
 
     async def _connect(self, route: Route, fresh: bool) -> Connection:
-        limit = asyncio.timeout(self._request.connect_timeout or None)
+        limit = asyncio.timeout(self.request.connect_timeout or None)
         try:
             async with limit:
-                return await self._client.pool.acquire(route, self.progress, fresh)
+                return await self._client.pool.acquire(route, self, fresh)
         except TimeoutError:
             if limit.expired():
-                raise HTTPTimeoutError(f"Timeout {self.progress.phrase}") from None
+                raise HTTPTimeoutError(f"Timeout {self.phrase}") from None
             raise
         finally:
             del limit  # see above
@@ -302,7 +297,7 @@ class Fetch:
 
     def _plan(self) -> Plan:
         """What a usual request needs."""
-        request = self._request
+        request = self.request
         return self._client._plan_of(
             request.url,
             request.user_agent,
@@ -313,7 +308,7 @@ class Fetch:
 
     def _prepare(self) -> "tuple[str, Route, HTTPHeaders]":
         """What another request needs: its target, its route and its headers."""
-        request = self._request
+        request = self.request
         target = parse_target(request.url)
         route = route_of(request, target)
         headers = request_headers(request, target)
@@ -332,23 +327,22 @@ class Fetch:
         """Whether another request is sent after a response, which nobody sees."""
         if self._authentication is not None and self._authentication.can_answer(code, headers):
             return True
-        return is_followed(self._request, code, headers)
+        return is_followed(self.request, code, headers)
 
     def _take(self, reply: Reply) -> HTTPResponse | None:
         """The response, or None if another request has to be sent first."""
         _version, code, reason, headers, body, head_at = reply
-        request, progress = self._request, self.progress
+        request = self.request
         if self._authentication is not None and self._authentication.take(code, headers):
             return None
         if is_followed(request, code, headers):
-            progress.stage = Stage.REDIRECTING
-            self._request = next_request(request, code, headers)
+            self.stage = Stage.REDIRECTING
             self._authentication = None
-            progress.begin(self._request)
+            self.begin_again(next_request(request, code, headers))
             return None
         if request.decompress_response and "Content-Encoding" in headers:
             body = self._decode(headers, body)
-        total = progress.seconds()
+        total = self.seconds()
         response = HTTPResponse(
             request,
             code,
@@ -356,8 +350,8 @@ class Fetch:
             headers=headers,
             effective_url=request.url,
             request_time=total,
-            start_time=progress.start_time,
-            time_info=progress.time_info(self._queued, head_at, total),
+            start_time=self.start_time,
+            time_info=self.time_info(self._queued, head_at, total),
         )
         response._body = body
         return response
@@ -376,14 +370,11 @@ class Fetch:
         """Answer with an error."""
         if error.__suppress_context__:
             error.__context__ = None  # it may refer to the error that was raised in its place
-        progress = self.progress
-        last = progress.request
-        error = located(error, last.method, last.url, progress.stage, progress.place)
-        seconds = progress.seconds()
+        last = self.request
+        error = located(error, last.method, last.url, self.stage, self.place)
+        seconds = self.seconds()
         try:
-            self._answer(
-                no_response(self._request, error, progress.start_time, seconds, self._queued)
-            )
+            self._answer(no_response(self.request, error, self.start_time, seconds, self._queued))
         finally:
             del error  # whose traceback may refer to this frame
 

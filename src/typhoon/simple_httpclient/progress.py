@@ -48,7 +48,7 @@ class Progress:
         self.sent = 0.0
         self._ended = None
 
-    def begin(self, request: HTTPRequest) -> None:
+    def begin_again(self, request: HTTPRequest) -> None:
         """Start anew, with a redirect's request."""
         now = time.monotonic()
         self.redirect += now - self.started
