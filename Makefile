@@ -36,7 +36,7 @@ demo: build
 	@$(BIN)/python examples/feed/feed.py --port=8888
 
 test: test-core
-	tools/debian-packages apache2-bin chromium chromium-driver curl lighttpd tinyproxy
+	tools/debian-packages apache2-bin chromium chromium-driver curl lighttpd nginx tinyproxy
 	@set -e; for python in $$(tools/pythons); do $(MAKE) --no-print-directory test-here PYTHON=$$python; done
 
 test-here: build

@@ -26,8 +26,9 @@ from typhoon.websocket.client import WebSocketClientConnection
 from typhoon.websocket.connect import websocket_connect
 from typhoon.websocket.errors import WebSocketClosedError, WebSocketError
 from typhoon.websocket.handler import WebSocketHandler
+from typhoon.websocket.interface import WebSocketProtocol
 from typhoon.websocket.pinging import de_dupe_gen_log
-from typhoon.websocket.protocol import WebSocketProtocol, WebSocketProtocol13
+from typhoon.websocket.protocol import WebSocketProtocol13
 
 __all__ = [
     "WebSocketClientConnection",

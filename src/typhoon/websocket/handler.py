@@ -20,13 +20,14 @@ from typhoon.websocket.handshake import (
     refusal_of,
     refusal_of_key,
 )
+from typhoon.websocket.interface import WebSocketProtocol
 from typhoon.websocket.parameters import (
     MAX_MESSAGE_SIZE,
     MAX_WRITE_BUFFER,
     SLOW_CLIENT_POLICIES,
     WebSocketParams,
 )
-from typhoon.websocket.protocol import WebSocketProtocol, WebSocketProtocol13
+from typhoon.websocket.protocol import WebSocketProtocol13
 from typhoon.websocket.stream import take_transport
 
 _SWITCHING = ResponseStartLine("", 101, "Switching Protocols")

@@ -10,7 +10,6 @@
 | the peer reads too slowly | as `close`, with 1013; what waits for it is thrown away | the same |
 """
 
-import abc
 import asyncio
 import socket
 import sys
@@ -24,6 +23,7 @@ from typhoon.log import app_log, gen_log
 from typhoon.websocket.deflate import Deflate, check_options
 from typhoon.websocket.errors import WebSocketClosedError
 from typhoon.websocket.handshake import accept_value
+from typhoon.websocket.interface import WebSocketProtocol
 from typhoon.websocket.parameters import WebSocketParams
 from typhoon.websocket.pinging import deadlines_of, effective_timeout
 
@@ -61,66 +61,6 @@ def _done_of(loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None]":
         done.set_result(None)
         _done = weakref.ref(done)
     return done
-
-
-class WebSocketProtocol(abc.ABC):
-    """A version of the protocol.
-
-    Attributes:
-        handler: What gets the messages; None once the connection is over.
-        stream: The connection below; None once it is gone.
-        client_terminated: Whether the peer will send nothing more.
-        server_terminated: Whether we will send nothing more.
-    """
-
-    __slots__ = ()
-
-    handler: Any
-    stream: "TransportStream | IOStream | None"
-    client_terminated: bool
-    server_terminated: bool
-
-    @abc.abstractmethod
-    def __init__(self, handler: object) -> None: ...
-
-    @abc.abstractmethod
-    def accept_connection(self, handler: "WebSocketHandler") -> None:
-        """Answer the opening handshake that the handler's request is."""
-
-    @abc.abstractmethod
-    def write_message(
-        self, message: str | bytes | dict[str, Any], binary: bool = False
-    ) -> "asyncio.Future[None]":
-        """Send a message."""
-
-    @property
-    @abc.abstractmethod
-    def selected_subprotocol(self) -> str | None:
-        """The subprotocol that both sides have agreed upon."""
-
-    @abc.abstractmethod
-    def write_ping(self, data: bytes) -> None:
-        """Send a ping."""
-
-    @abc.abstractmethod
-    def close(self, code: int | None = None, reason: str | None = None) -> None:
-        """Begin the closing handshake."""
-
-    @abc.abstractmethod
-    def is_closing(self) -> bool:
-        """Whether the connection is closed, or about to be."""
-
-    @abc.abstractmethod
-    def start_pinging(self) -> None:
-        """Send pings from now on, if the settings say so."""
-
-    @abc.abstractmethod
-    def set_nodelay(self, x: bool) -> None:
-        """Send small messages at once, or let the system wait for more (the default: at once)."""
-
-    @abc.abstractmethod
-    def on_connection_close(self) -> None:
-        """The connection is gone."""
 
 
 class WebSocketProtocol13(_core.WebSocketConnection, WebSocketProtocol):
