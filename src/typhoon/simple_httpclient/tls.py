@@ -47,11 +47,6 @@ def settings_of(request: HTTPRequest) -> TLSSettings:
     )
 
 
-def context_for(request: HTTPRequest) -> ssl.SSLContext:
-    """The context that the request's settings describe; see `TLSSettings.context`."""
-    return settings_of(request).context()
-
-
 def _make_context(
     validate: bool,
     ca_certs: str | None = None,
