@@ -40,6 +40,8 @@ class ExampleProcess:
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
+        if not line:
+            self.process.communicate(timeout=TIMEOUT)
         assert line.endswith(f" is on http://localhost:{self.port}\n"), line
 
     def stop(self) -> str:

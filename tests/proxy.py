@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
+import os
 import re
 import shutil
 import socket
@@ -22,10 +24,22 @@ needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is missing: apt-ge
 _FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
+# Below the ports that Linux gives to clients: none of those can come between. Each of the processes
+# that tests run in has its own, and they begin elsewhere each time, as other runs may be under way.
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_ports = itertools.count(os.getpid() * 7 % 1000)
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
+    """A port that nobody listens on, for a program that has to be told one."""
+    while True:
+        port = 10000 + _worker % 20 * 1000 + next(_ports) % 1000
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind(("", port))
+            except OSError:
+                continue
         return port
 
 

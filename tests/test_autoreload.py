@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import textwrap
@@ -14,6 +13,7 @@ from typing import IO
 
 import pytest
 
+from proxy import free_port
 from support import TIMEOUT
 
 WRAPPER = ("-m", "typhoon.autoreload")
@@ -142,13 +142,6 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def fetched(port: int) -> list[str]:
