@@ -7,134 +7,16 @@ from __future__ import annotations
 import csv
 import gzip
 import html
-import importlib
 import json
 import re
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from running_feed import FEED, JSON, PICTURES, Feed, Visitor, module, parsed
 
-from support import TIMEOUT, Client, Response, Server
-
-FEED = Path(__file__).resolve().parents[2] / "examples" / "feed"
-PICTURES = {
-    "png": b"\x89PNG\r\n\x1a\n" + b"p" * 20,
-    "jpeg": b"\xff\xd8\xff\xe0" + b"j" * 20,
-    "gif": b"GIF89a" + b"g" * 20,
-    "webp": b"RIFF\x14\0\0\0WEBPVP8 " + b"w" * 20,
-}
-JSON = {"Accept": "application/json"}
-
-
-def module(name: str) -> ModuleType:
-    """A module of the demo, imported as `python examples/feed/feed.py` does."""
-    if str(FEED) not in sys.path:
-        sys.path.append(str(FEED))
-    return importlib.import_module(name)
-
-
-class Feed:
-    """A running feed and what the tests do with it."""
-
-    def __init__(self, start: Callable[..., Server], folder: Path) -> None:
-        self.storage = module("storage").Storage(folder)
-        self.live = module("live").LiveFeed(self.storage.latest_id())
-        self.app = module("feed").make_app(self.storage, self.live)
-        self.sockets = ExitStack()
-        self.server = start(self.app, max_body_size=module("rules").BODY_BYTES)
-
-    def sign_in(self, nickname: str) -> Visitor:
-        visitor = Visitor(self.server.connect())
-        answer = visitor.sign_in(nickname)
-        assert answer.status == 303, answer.text
-        return visitor
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that happens in the server's event loop."""
-        deadline = time.monotonic() + TIMEOUT
-        while not self.server.call(condition):
-            assert time.monotonic() < deadline
-
-    def close(self) -> None:
-        """End the requests and WebSockets that still wait, then close the storage."""
-        for client in self.server.clients:
-            client.close()
-        self.sockets.close()
-        self.until(lambda: not self.live.waiting and not any(self.live.pages.values()))
-        self.storage.close()
-
-
-class Visitor:
-    """Somebody with a browser that keeps cookies, on a connection of their own."""
-
-    def __init__(self, client: Client, **headers: str) -> None:
-        self.client = client
-        self.cookies: dict[str, str] = {}
-        self.headers = headers
-        self.token = self.get("/").text.partition('name="_xsrf" value="')[2].partition('"')[0]
-
-    def keep(self, answer: Response) -> Response:
-        for line in answer.header_list("Set-Cookie"):
-            name, _, value = line.partition(";")[0].partition("=")
-            self.cookies[name] = value
-        return answer
-
-    def sent(self, headers: dict[str, str] | None) -> dict[str, str]:
-        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        return {**self.headers, **({"Cookie": cookie} if cookie else {}), **(headers or {})}
-
-    def get(self, target: str, headers: dict[str, str] | None = None) -> Response:
-        return self.keep(self.client.get(target, self.sent(headers)))
-
-    def sign_in(
-        self, nickname: str, headers: dict[str, str] | None = None, **more: str
-    ) -> Response:
-        return self.post_form("/signin", headers, nickname=nickname, **more)
-
-    def post_form(
-        self, target: str, headers: dict[str, str] | None = None, **fields: str
-    ) -> Response:
-        kind = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
-        body = urlencode({"_xsrf": self.token, **fields}).encode()
-        return self.keep(self.client.post(target, body, self.sent(kind)))
-
-    def post(
-        self, text: str, picture: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> Response:
-        kind, body = multipart(text, picture)
-        kinds = {"Content-Type": kind, "X-XSRFToken": self.token, **(headers or {})}
-        return self.client.post("/messages", body, self.sent(kinds))
-
-
-def multipart(text: str, picture: bytes | None) -> tuple[str, bytes]:
-    """What a browser sends for the composer, whose file part is empty if none was chosen."""
-    name = b"" if picture is None else b"holiday.png"
-    body = b'--edge\r\nContent-Disposition: form-data; name="text"\r\n\r\n%s\r\n' % text.encode()
-    body += b'--edge\r\nContent-Disposition: form-data; name="picture"; filename="%s"\r\n' % name
-    body += b"Content-Type: image/png\r\n\r\n%s\r\n--edge--\r\n" % (picture or b"")
-    return "multipart/form-data; boundary=edge", body
-
-
-def parsed(answer: Response) -> Any:
-    return json.loads(answer.body)
-
-
-@pytest.fixture
-def feed(serve: Callable[..., Server], tmp_path: Path) -> Iterator[Feed]:
-    running = Feed(serve, tmp_path)
-    yield running
-    running.close()
-
+from support import Server
 
 # ---- Signing in and out
 
@@ -377,130 +259,6 @@ def test_a_form_without_the_token_of_our_page_is_refused(
     assert 'action="/messages"' in ada.get("/").text, "ada is signed in as before"
 
 
-# ---- News as they come, over WebSockets and by long polling
-
-
-def live(feed: Feed, after: int, **headers: str) -> ClientConnection:
-    """A WebSocket of a page that has this message last."""
-    url = f"ws://127.0.0.1:{feed.server.port}/messages/live?after={after}"
-    opening = connect(url, open_timeout=TIMEOUT, additional_headers=headers)
-    return feed.sockets.enter_context(opening)
-
-
-def pages(feed: Feed) -> int:
-    return sum(map(len, feed.live.pages.values()))
-
-
-def heard(connection: ClientConnection) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(connection.recv(TIMEOUT))["messages"]
-    return found
-
-
-def ask(feed: Feed, after: int, more: str = "") -> Client:
-    """A long poll, whose answer is not waited for."""
-    client = feed.server.connect()
-    target = f"/messages/newer?after={after}{more}"
-    client.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    return client
-
-
-def answered(client: Client) -> list[int]:
-    return [message["id"] for message in parsed(client.response())["messages"]]
-
-
-def test_news_come_when_somebody_posts(feed: Feed) -> None:
-    connections = [live(feed, 0), live(feed, 0)]
-    poll = ask(feed, 0)
-    feed.until(lambda: pages(feed) == 2 and len(feed.live.waiting) == 1)
-    ada = feed.sign_in("ada")
-    for number, text in enumerate(("news", "more news"), 1):
-        ada.post(text)
-        for connection in connections:
-            (message,) = heard(connection)
-            assert message["id"] == number
-            assert text in message["html"]
-    assert answered(poll) == [1]
-    assert answered(ask(feed, 1)) == [2], "what came between two requests"
-
-
-def test_a_page_that_is_behind_gets_the_oldest_first(feed: Feed) -> None:
-    ada = feed.sign_in("ada")
-    for number in range(40):
-        ada.post(f"message {number}")
-    connection = live(feed, 5)
-    ids = [message["id"] for _ in range(2) for message in heard(connection)]
-    assert ids == list(range(6, 41))
-    assert answered(ask(feed, 5)) == list(range(6, 36))
-    feed.until(lambda: pages(feed) == 1)
-    ada.post("news")
-    assert [message["id"] for message in heard(connection)] == [41]
-
-
-def test_nothing_is_missed_between_catching_up_and_listening(feed: Feed) -> None:
-    """Somebody posts while others come: everybody gets each message once, in order."""
-    ada = feed.sign_in("ada")
-    connections = []
-    for number in range(1, 21):
-        connections.append(live(feed, 0))
-        ada.post(f"message {number}")
-    for connection in connections:
-        ids: list[int] = []
-        while ids[-1:] != [20]:
-            ids += [message["id"] for message in heard(connection)]
-        assert ids == list(range(1, 21))
-
-
-@pytest.mark.parametrize("loop_kind", ["asyncio", "uvloop"])
-def test_a_client_that_vanishes_waits_no_more(
-    serve: Callable[..., Server], tmp_path: Path, loop_kind: str
-) -> None:
-    feed = Feed(lambda app, **options: serve(app, loop_kind=loop_kind, **options), tmp_path)
-    poll, connection = ask(feed, 0), live(feed, 0)
-    feed.until(lambda: len(feed.live.waiting) == pages(feed) == 1)
-    poll.close()
-    feed.until(lambda: not feed.live.waiting)
-    connection.socket.shutdown(socket.SHUT_RDWR)
-    feed.until(lambda: not pages(feed))
-    assert feed.sign_in("ada").post("still here").status == 303
-    feed.close()
-
-
-def test_a_poll_is_answered_before_proxies_give_up(
-    feed: Feed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert answered(ask(feed, 0, "&wait=no")) == []
-    monkeypatch.setattr(module("handlers"), "WAIT_SECONDS", 0.01)
-    assert answered(ask(feed, 0)) == []
-    feed.until(lambda: not feed.live.waiting)
-
-
-def test_a_websocket_from_another_site_is_refused(feed: Feed) -> None:
-    with pytest.raises(InvalidStatus, match="403"):
-        live(feed, 0, Origin="https://evil.example")
-
-
-def test_a_page_that_speaks_is_none_of_ours(feed: Feed) -> None:
-    connection = live(feed, 0)
-    connection.send("hello")
-    with pytest.raises(ConnectionClosed, match="nothing is expected here"):
-        connection.recv(TIMEOUT)
-
-
-@pytest.mark.parametrize("value", ["", "x", "-1", "1.5", "%D9%A3", "9" * 20])
-@pytest.mark.parametrize(
-    "target", ["/messages/live?after=", "/messages/newer?after=", "/messages/older?before="]
-)
-def test_a_message_s_id_is_a_number(feed: Feed, target: str, value: str) -> None:
-    answer = feed.server.get(target + value, JSON)
-    assert answer.status == 400
-    assert parsed(answer)["error"] == "That did not work: Bad Request."
-
-
-def test_the_largest_id_finds_nothing_newer(feed: Feed) -> None:
-    ask(feed, 9 * 10**18)
-    feed.until(lambda: len(feed.live.waiting) == 1)
-
-
 # ---- Pages of messages
 
 
@@ -621,16 +379,6 @@ def test_choosing_a_language_leads_to_no_other_site(feed: Feed) -> None:
     visitor = Visitor(feed.server.connect())
     answer = visitor.post_form("/language", code="ru", next="//evil.example/")
     assert answer.header("Location") == "/"
-
-
-def test_the_language_of_news_is_that_of_the_page(feed: Feed) -> None:
-    languages = {"ru": "Картинка от ada", "en": "Picture by ada", "zh-CN": "ada 发的图片"}
-    connections = [live(feed, 0, **{"Accept-Language": language}) for language in languages]
-    feed.until(lambda: pages(feed) == len(languages))
-    feed.sign_in("ada").post("hello", PICTURES["png"])
-    for connection, words in zip(connections, languages.values(), strict=True):
-        (message,) = heard(connection)
-        assert words in message["html"]
 
 
 @pytest.mark.parametrize(

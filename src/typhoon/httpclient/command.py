@@ -44,7 +44,7 @@ def main() -> None:
         for url in urls:
             try:
                 response = client.fetch(url, raise_error=False, **settings)
-            except (HTTPClientError, OSError, ValueError, NotImplementedError) as error:
+            except (HTTPClientError, OSError, ValueError) as error:
                 failed = True
                 print(f"{mask_url(url)}: {_one_line(error)}", file=sys.stderr)
             else:
